@@ -1,0 +1,43 @@
+"""errors - what library code raises; only programs print and exit.
+
+No message holds a secret. Messages are bytes, since they quote options and paths, which need not be text.
+"""
+
+
+class BearError(Exception):
+    """The root. exit_code is the tlswrapper family's code for it."""
+
+    exit_code = 111
+
+
+class UsageError(BearError):
+    """The command line makes no sense: the usage line is all there is to say."""
+
+    exit_code = 100
+
+
+class OptionError(BearError):
+    """One option's value is bad.
+
+    message: the fatal line's text; errno: 0 or the reason; available: the values that would do, one line each;
+    detail: a text for -v that goes before it.
+    """
+
+    exit_code = 100
+
+    def __init__(self, message, errno=0, available=(), detail=b""):
+        super().__init__(message)
+        self.message = message
+        self.errno = errno
+        self.available = available
+        self.detail = detail
+
+
+class Finished(BearError):
+    """--help or --version: text for standard output, and success."""
+
+    exit_code = 0
+
+    def __init__(self, text):
+        super().__init__(text)
+        self.text = text

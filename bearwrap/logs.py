@@ -1,0 +1,45 @@
+"""logs - the programs' own lines, through the compiled writer that every process uses."""
+
+import posix
+
+from bearwrap import _bear
+
+QUIET, FATAL, DETAIL, DEBUG, TRACING = range(5)
+ID_LENGTH = 16
+ID_LONGEST = 67
+
+
+class Log:
+    """A program's verbosity, as -q, -Q and -v change it while options are parsed."""
+
+    __slots__ = ("name", "level", "identity")
+
+    def __init__(self, name):
+        self.name = name
+        self.level = FATAL
+        inherited = posix.environ.get(b"LOG_ID", b"")
+        if len(inherited) > ID_LONGEST:
+            inherited = inherited[:64] + b"..."
+        self.identity = inherited or _bear.random_identity(ID_LENGTH)
+        _bear.environment_set(b"LOG_ID", self.identity)
+        self.apply()
+
+    def apply(self):
+        _bear.log_setup(self.name, self.level, self.identity)
+
+    def option(self, letter):
+        """Take one of -q, -Q, -v; False for another letter."""
+        if letter not in ("q", "Q", "v"):
+            return False
+        self.level = {"q": QUIET, "Q": FATAL, "v": min(self.level + 1, TRACING)}[letter]
+        self.apply()
+        return True
+
+    def fatal(self, message, errno=0):
+        _bear.log_line(FATAL, b"fatal", message, errno)
+
+    def error(self, message, errno=0):
+        _bear.log_line(DETAIL, b"error", message, errno)
+
+    def warning(self, message):
+        _bear.log_line(DETAIL, b"warning", message)

@@ -1,0 +1,76 @@
+"""options - tlswrapper's option grammar: a hand-written getopt, pure, shared by every program of the family.
+
+Clusters (`-vvnf rsa.pem`, `-vvfrsa.pem`); a value is the rest of its cluster or the next argument, which may be
+empty or begin with `-`. `-` and `--` alone end the options and are consumed. Everything else is a UsageError.
+"""
+
+from bearwrap.errors import Finished, UsageError
+
+
+class Option:
+    """One row of a program's option table: letter, name of its value (None for a flag), what the manual says."""
+
+    __slots__ = ("letter", "value", "text")
+
+    def __init__(self, letter, value, text):
+        self.letter = letter
+        self.value = value
+        self.text = text
+
+
+def parse(args, table, take):
+    """Walk args (bytes, without argv[0]) and call take(letter, value) for each option, in order.
+
+    Returns what follows the options. Raises UsageError for an unknown letter or a missing value, and Finished with
+    the letter `h` or `V` for -h, --help, -V and --version.
+    """
+    rows = {row.letter: row for row in table}
+    at = 0
+    while at < len(args):
+        word = args[at]
+        if word[:1] != b"-":
+            break
+        at += 1
+        if word in (b"-", b"--"):
+            break
+        if word in (b"--help", b"--version"):
+            raise Finished("h" if word == b"--help" else "V")
+        cluster = word[1:]
+        while cluster:
+            letter, cluster = chr(cluster[0]), cluster[1:]
+            if letter in ("h", "V") and letter not in rows:
+                raise Finished(letter)
+            row = rows.get(letter)
+            if row is None:
+                raise UsageError(letter)
+            if row.value is None:
+                take(letter, None)
+                continue
+            if not cluster:
+                if at == len(args):
+                    raise UsageError(letter)
+                cluster = args[at]
+                at += 1
+            take(letter, cluster)
+            break
+    return args[at:]
+
+
+def number(text, lowest, highest):
+    """A decimal number `[+-]?(0|[1-9][0-9]*)` in lowest..highest, else None (no leading zeros, no blanks)."""
+    digits = text[1:] if text[:1] in (b"+", b"-") else text
+    if not digits or len(digits) > 9 or not digits.isdigit() or (digits[:1] == b"0" and digits != b"0"):
+        return None
+    value = int(digits)
+    if text[:1] == b"-":
+        value = -value
+    return value if lowest <= value <= highest else None
+
+
+def help_text(usage, table, closing):
+    """The text of --help: usage, one line an option, closing words."""
+    lines = ["usage: " + usage, ""]
+    for row in table:
+        flag = "-" + row.letter + (" " + row.value if row.value else "")
+        lines.append("  " + flag + " " * (16 - len(flag)) + row.text)
+    return "\n".join([*lines, "  -h, --help      print this text", "  -V, --version   print the version", "", closing, ""])

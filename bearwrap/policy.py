@@ -1,0 +1,66 @@
+"""policy - which versions, suites and groups a server offers, from names on the command line. Pure.
+
+The names and numbers are the compiled side's tables, so there is one list of each.
+"""
+
+from bearwrap import _bear
+from bearwrap.errors import OptionError
+
+TABLES = _bear.tables()
+VERSIONS = dict(TABLES["versions"])
+
+
+class Policy:
+    """What -c, -e, -m, -M, -s and -S say; the first -c and the first -e clear their default."""
+
+    __slots__ = ("ciphers", "groups_named", "version_min", "version_max", "server_order")
+
+    def __init__(self):
+        self.ciphers = None
+        self.groups_named = None
+        self.version_min = self.version_max = VERSIONS[b"tls12"]
+        self.server_order = True
+
+    def add_cipher(self, name):
+        """Append a cipher; False when it is there already. Raises OptionError with the list of names."""
+        if name not in [row[0] for row in TABLES["ciphers"]]:
+            raise unknown(b"cipher", name, TABLES["ciphers"])
+        if self.ciphers is None:
+            self.ciphers = []
+        if name in self.ciphers:
+            return False
+        self.ciphers.append(name)
+        return True
+
+    def add_group(self, name):
+        """Add an ephemeral group; the order of preference is fixed."""
+        if name not in [row[0] for row in TABLES["groups"]]:
+            raise unknown(b"ephemeral algorithm", name, TABLES["groups"])
+        self.groups_named = [*(self.groups_named or []), name]
+
+    def version(self, what, name):
+        """The number of a version name; what is b"min" or b"max"."""
+        if name not in VERSIONS:
+            raise unknown(b"TLS " + what + b". version", name, TABLES["versions"])
+        return VERSIONS[name]
+
+    def suites(self):
+        """IANA suite numbers in the server's order: for each cipher its ECDSA suite, then its RSA suite."""
+        names = self.ciphers
+        chosen = [row for row in TABLES["ciphers"] if row[1]] if names is None else [
+            row for name in names for row in TABLES["ciphers"] if row[0] == name]
+        return [suite for row in chosen for suite in row[2:]]
+
+    def groups(self):
+        """A bit for each IANA group number."""
+        names = self.groups_named
+        mask = 0
+        for name, is_default, group in TABLES["groups"]:
+            if is_default if names is None else name in names:
+                mask |= 1 << group
+        return mask
+
+
+def unknown(what, name, rows):
+    return OptionError(b"unable to parse " + what + b" from the string '" + name + b"'",
+                       available=[row[0] for row in rows])

@@ -1,0 +1,25 @@
+"""bearwrap - what this build is, and where to read on; later the listener and the benchmarks."""
+
+from bearwrap import _bear, programs
+from bearwrap.errors import UsageError
+from bearwrap.options import parse
+
+NAME = b"bearwrap"
+USAGE = "bearwrap version"
+CLOSING = "  version         what this build is made of\n\nThe wrapper itself is tlswrapper(1)."
+OPTIONS = []
+
+
+def start(args, log):
+    rest = parse(args, OPTIONS, lambda letter, value: None)
+    if rest != [b"version"]:
+        raise UsageError()
+    facts = _bear.build_facts()
+    sodium = facts["sodium"].decode()
+    lines = [
+        programs.version_text().rstrip(),
+        "BearSSL 0.6, " + ("vendored" if facts["vendored"] else "the system's (no downgrade marker in ServerHello)"),
+        "ChaCha20-Poly1305: " + ("libsodium " + sodium if sodium else "BearSSL's own (about four times slower)"),
+    ]
+    programs.write(1, "\n".join(lines) + "\n")
+    return 0

@@ -1,0 +1,163 @@
+"""tlswrapper - the drop-in program: one connection on descriptors 0 and 1, wrapped in TLS (tlswrapper(1))."""
+
+import posix
+
+from bearwrap import _bear
+from bearwrap.errors import OptionError, UsageError
+from bearwrap.options import Option, number, parse
+from bearwrap.policy import Policy
+
+NAME = b"tlswrapper"
+USAGE = "tlswrapper [options] [ -d certdir ] [ -f certfile ] prog"
+CLOSING = "prog runs with the connection's plaintext on descriptors 0 and 1. See tlswrapper(1)."
+OPTIONS = [
+    Option("q", None, "no log at all"),
+    Option("Q", None, "log fatal errors only (default)"),
+    Option("v", None, "log more; -vv, -vvv: more yet"),
+    Option("f", "file", "certificate chain and private key, PEM; up to 4 of -f and -d, in order"),
+    Option("d", "dir", "folder of such files, each named for the server name it serves"),
+    Option("a", "file", "require a client certificate issued by an anchor in this file"),
+    Option("U", "field", "run prog as the account in the client certificate's commonName or emailAddress"),
+    Option("u", "account", "run prog as this account"),
+    Option("c", "cipher", "allow this cipher; may be repeated"),
+    Option("e", "curve", "allow this ephemeral group; may be repeated"),
+    Option("m", "version", "lowest version: tls10, tls11, tls12 (default)"),
+    Option("M", "version", "highest version: tls10, tls11, tls12 (default)"),
+    Option("s", None, "the server's cipher order wins (default)"),
+    Option("S", None, "the client's cipher order wins"),
+    Option("t", "seconds", "idle timeout, 1 to 86400 (default 60)"),
+    Option("T", "seconds", "handshake deadline, 1 to 86400 (default 30)"),
+    Option("p", "0|1", "1: a PROXY v1 line comes first; 0: none (default)"),
+    Option("J", "dir", "empty folder to jail in (default /var/lib/tlswrapper/empty)"),
+    Option("j", "account", "account of the jailed processes (default: a uid made from the pid)"),
+    Option("N", None, "encrypt from the start (default)"),
+]
+ENTRIES_MOST = 4
+TIMEOUT_MOST = 86400
+EINVAL = 22
+REGULAR, DIRECTORY = 0o100000, 0o040000
+USER_FIELDS = {b"commonName": 1, b"emailAddress": 2}
+
+
+class Settings:
+    """The settings of one connection, as serve_connection takes them."""
+
+    __slots__ = ("entries", "anchors", "user_field", "account", "policy", "idle", "handshake", "proxy",
+                 "jail_directory", "jail_account", "prog", "suites", "groups", "version_min", "version_max",
+                 "server_order", "idle_s", "handshake_s")
+
+    def __init__(self):
+        self.entries = []
+        self.anchors = self.account = self.jail_account = None
+        self.user_field = 0
+        self.policy = Policy()
+        self.idle, self.handshake = b"60", b"30"
+        self.proxy = False
+        self.jail_directory = b"/var/lib/tlswrapper/empty"
+        self.prog = []
+
+    def take(self, letter, value):
+        """One option, in the order of the command line. Raises OptionError."""
+        policy = self.policy
+        if letter == "f":
+            self.add_entry(b"certfile", value, REGULAR)
+        elif letter == "d":
+            self.add_entry(b"certdir", value, DIRECTORY)
+        elif letter == "a":
+            self.add_anchors(value)
+        elif letter == "U":
+            if value not in USER_FIELDS:
+                raise OptionError(b"unable to parse ASN.1 object from the string '" + value + b"'",
+                                  available=list(USER_FIELDS))
+            self.user_field = USER_FIELDS[value]
+        elif letter == "u":
+            self.account = value
+        elif letter == "e":
+            policy.add_group(value)
+        elif letter == "m":
+            policy.version_min = policy.version(b"min", value)
+        elif letter == "M":
+            policy.version_max = policy.version(b"max", value)
+        elif letter in ("s", "S"):
+            policy.server_order = letter == "s"
+        elif letter == "t":
+            self.idle = value
+        elif letter == "T":
+            self.handshake = value
+        elif letter == "p":
+            if value not in (b"0", b"1"):
+                raise OptionError(b"unable to parse incoming proxy-protocol version from the string '" + value + b"'",
+                                  available=[b"1"])
+            self.proxy = value == b"1"
+        elif letter == "J":
+            self.jail_directory = value
+        elif letter == "j":
+            self.jail_account = value
+
+    def add_entry(self, what, path, kind):
+        mode = file_kind(path, b"unable to stat " + what)
+        if kind == DIRECTORY and mode != DIRECTORY:
+            raise OptionError(b"unable to add certdir '" + path + b"'", 20)
+        if kind == REGULAR and mode != REGULAR:
+            raise OptionError(b"unable to add certfile '" + path + b"': not a regular file")
+        if len(self.entries) == ENTRIES_MOST:
+            raise OptionError(b"unable to add more than 4 certdirs+certfiles")
+        self.entries.append((path, kind == DIRECTORY))
+
+    def add_anchors(self, path):
+        if self.anchors is not None:
+            raise OptionError(b"unable to add more than one anchor file")
+        if file_kind(path, b"unable to add anchor file") != REGULAR:
+            raise OptionError(b"unable to add anchor file '" + path + b"': not a regular file")
+        self.anchors = path
+
+    def check(self):
+        """What can only be judged when all options are known. Raises UsageError or OptionError."""
+        policy = self.policy
+        if not self.prog or not self.entries or policy.version_min > policy.version_max:
+            raise UsageError()
+        if self.user_field and self.anchors is None:
+            raise OptionError(b"option -U must be used with -a")
+        self.idle_s = timeout(self.idle)
+        self.handshake_s = timeout(self.handshake)
+        self.suites, self.groups = policy.suites(), policy.groups()
+        self.version_min, self.version_max = policy.version_min, policy.version_max
+        self.server_order = policy.server_order
+
+
+def file_kind(path, failure):
+    """The type bits of a path's mode, links followed; OptionError `failure 'path' (why)` when there is none."""
+    try:
+        return posix.stat(path).st_mode & 0o170000
+    except OSError as why:
+        raise OptionError(failure + b" '" + path + b"'", why.errno) from None
+    except ValueError:
+        raise OptionError(failure + b" '" + path + b"'", EINVAL) from None
+
+
+def timeout(text):
+    seconds = number(text, 1, TIMEOUT_MOST)
+    if seconds is None:
+        quoted = b"'" + text + b"'"
+        raise OptionError(b"unable to parse timeout from the string " + quoted
+                          + b", timeout must be a number in the range <1,86400>", EINVAL,
+                          detail=quoted + b" is not a valid number in the range <1,86400>")
+    return seconds
+
+
+def start(args, log):
+    """Parse the options and serve the connection; the exit code."""
+    settings = Settings()
+
+    def take(letter, value):
+        if log.option(letter):
+            return
+        if letter == "c":
+            if not settings.policy.add_cipher(value):
+                log.warning(b"cipher '" + value + b"' is already in the list")
+        else:
+            settings.take(letter, value)
+
+    settings.prog = parse(args, OPTIONS, take)
+    settings.check()
+    return _bear.serve_connection(settings, _bear.monotonic_ms())

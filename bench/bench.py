@@ -1,0 +1,213 @@
+"""bench - the paired comparison of bearwrap with the programs it wants to replace.
+
+    python3 bench/bench.py [--quick] [--only NAME] [--peers A,B] [--json FILE] [--svg FILE]
+
+Each measure runs in rounds, every peer once a round, and each round gives one ratio, so that a machine
+that slows down slows both. Tables and verdicts go to stdout, progress to stderr. An interrupt (SIGINT,
+SIGTERM) prints what there is. Exit status: 0 measured, 1 a peer failed or nothing could be measured,
+2 bad usage, 130 interrupted. No figure decides the exit status.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import os
+import platform
+import shutil
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import plot
+import report
+import stages
+from measures import Measure, Settings, plan
+from peers import PEERS, REFERENCE, Peer, why_absent
+from prepare import BenchError, build_tools, make_certificates, make_folder
+from run import Progress, Run
+
+DEFAULT_ROUNDS, QUICK_ROUNDS = 7, 2
+DEFAULT_SECONDS, QUICK_SECONDS = 2.0, 0.3
+DEFAULT_PEERS = "all"
+DEFAULT_HELD = "1,10"
+STARTS_PER_ROUND, QUICK_STARTS = 50, 15
+MOST_HELD = 5000
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Read the options; ends the program with status 2 on a bad one."""
+    names = ", ".join(f"{peer.name} ({peer.what})" for peer in PEERS)
+    parser = argparse.ArgumentParser(
+        prog="bench.py", description="Paired benchmarks of bearwrap.", epilog=f"peers: {names}"
+    )
+    add = parser.add_argument
+    add("--quick", action="store_true", help="smoke run, under a minute; figures are rough")
+    add("--only", action="append", metavar="NAME", help="only this measure (pattern; repeatable)")
+    add("--peers", default=DEFAULT_PEERS, metavar="A,B", help="default all that are there")
+    add("--rounds", type=int, help=f"default {DEFAULT_ROUNDS}")
+    add("--seconds", type=float, help=f"of one sample, default {DEFAULT_SECONDS:g}")
+    add("--streams", type=int, default=3, help="at a time for connections/s, default 3")
+    add("--held", default=DEFAULT_HELD, metavar="N,N", help=f"for memory, default {DEFAULT_HELD}")
+    add("--targets", choices=("wrapper", "speed", "all"), default="wrapper", help="default wrapper")
+    add("--json", type=Path, metavar="FILE", help="write every sample")
+    add("--svg", type=Path, metavar="FILE", help="write a picture of the ratios")
+    add("--list", action="store_true", help="list measures and peers, then stop")
+    options = parser.parse_args(argv)
+    options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else DEFAULT_ROUNDS)
+    options.seconds = options.seconds or (QUICK_SECONDS if options.quick else DEFAULT_SECONDS)
+    if not (1 <= options.rounds <= 1000 and 0.1 <= options.seconds <= 30 and 1 <= options.streams <= 64):
+        parser.error("--rounds is 1 to 1000, --seconds 0.1 to 30, --streams 1 to 64")
+    try:
+        options.held = [int(word) for word in options.held.split(",") if word]
+    except ValueError:
+        parser.error("--held takes numbers")
+    if not all(1 <= held <= MOST_HELD for held in options.held):
+        parser.error(f"--held takes numbers from 1 to {MOST_HELD}")
+    known = [peer.name for peer in PEERS]
+    options.peers = known if options.peers == "all" else [name for name in options.peers.split(",") if name]
+    unknown = [name for name in options.peers if name not in known]
+    if unknown:
+        parser.error(f"no peer {unknown[0]!r}; there are {', '.join(known)}")
+    return options
+
+
+def choose_measures(options: argparse.Namespace) -> tuple[list[Measure], bool]:
+    """The measures of this run, and whether the start-up table is wanted."""
+    measures = plan(options.streams, options.held)
+    if not options.only:
+        return measures, True
+    names = [*(measure.name for measure in measures), "startup"]
+    wanted = set()
+    for pattern in options.only:
+        # A bare word takes its family: "download" is download-default and download-aes128.
+        hits = [name for name in names if fnmatch.fnmatch(name, pattern) or name.startswith(pattern + "-")]
+        if not hits:
+            raise BenchError(f"no measure {pattern!r}; there are {', '.join(names)}")
+        wanted.update(hits)
+    return [measure for measure in measures if measure.name in wanted], "startup" in wanted
+
+
+def choose_peers(options: argparse.Namespace) -> list[Peer]:
+    """The peers of this run, in the order of the table; says on stderr who is missing."""
+    chosen = []
+    for peer in PEERS:
+        if peer.name in options.peers:
+            reason = why_absent(peer)
+            if reason:
+                print(f"bench: {peer.name} ({peer.what}): {reason}, left out", file=sys.stderr)
+            else:
+                chosen.append(peer)
+    return chosen
+
+
+def machine() -> dict[str, Any]:
+    """The kind of machine, without its name."""
+    model = ""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    cores = len(os.sched_getaffinity(0))
+    return {"cpu": model, "cores": cores, "kernel": platform.release(), "arch": platform.machine()}
+
+
+def write_json(path: Path, run: Run, verdicts: list[dict[str, Any]], interrupted: bool) -> None:
+    """Everything that was seen, for later comparison."""
+    table = run.stage_table
+    data = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "machine": machine(),
+        "reference": REFERENCE,
+        "rounds": run.rounds,
+        "seconds": run.settings.seconds,
+        "interrupted": interrupted,
+        "measures": [report.as_json(outcome) for outcome in run.outcomes.values()],
+        "startup": {"programs_us": table.programs, "milestones_us": table.milestones, "notes": table.notes},
+        "verdicts": verdicts,
+    }
+    path.write_text(json.dumps(data, indent=1) + "\n")
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def execute(run: Run, measures: list[Measure], startup: bool) -> bool:
+    """Run everything and print each table as soon as it is whole. Returns True when interrupted."""
+    progress = Progress(run.steps(measures, startup))
+    here = machine()
+    seconds = run.settings.seconds
+    print(f"{here['cpu']}, {here['cores']} cores, Linux {here['kernel']}; samples of {seconds:g} s\n")
+    printed = ""
+    interrupted = False
+    try:
+        for measure in measures:
+            progress.measure(measure.title)
+            run.measure(measure, progress)
+            progress.clear()
+            printed = measure.name
+            print("\n".join(report.lines(run.outcomes[measure.name])) + "\n", flush=True)
+        if startup:
+            progress.measure("start-up")
+            run.startup(progress)
+    except KeyboardInterrupt:
+        # A second interrupt would lose what the first one asked to see.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        interrupted = True
+    progress.clear()
+    partial = list(run.outcomes.values())[-1:]
+    if interrupted:
+        print("interrupted: the tables below are not complete\n")
+        for outcome in partial:
+            if outcome.measure.name != printed:
+                print("\n".join(report.lines(outcome)) + "\n")
+    if run.stage_table.programs:
+        print("\n".join(stages.lines(run.stage_table)) + "\n")
+    return interrupted
+
+
+def main(argv: list[str]) -> int:
+    """The program; returns the exit status."""
+    options = parse(argv)
+    signal.signal(signal.SIGTERM, _interrupt)
+    folder: Path | None = None
+    try:
+        measures, startup = choose_measures(options)
+        if options.list:
+            names = [f"{m.name:<20}{m.title}" for m in measures]
+            print("\n".join(names + ["startup"] * startup))
+            print("\n".join(f"{p.name:<20}{p.what}: {why_absent(p) or 'there'}" for p in PEERS))
+            return 0
+        peers = choose_peers(options)
+        if not peers:
+            raise BenchError("no peer to measure")
+        tools = build_tools()
+        folder = make_folder()
+        settings = Settings(tools, make_certificates(folder), folder, options.seconds)
+        run = Run(settings, peers, options.rounds, QUICK_STARTS if options.quick else STARTS_PER_ROUND)
+        interrupted = execute(run, measures, startup)
+        verdicts = report.verdicts(options.targets, run.outcomes)
+        for found in verdicts:
+            print(f"{found['group']:<8}{found['text']}")
+        if options.json:
+            write_json(options.json, run, verdicts, interrupted)
+        if options.svg:
+            options.svg.write_text(plot.svg(list(run.outcomes.values())))
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+    return 130 if interrupted else int(run.failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

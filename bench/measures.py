@@ -1,0 +1,232 @@
+"""measures - what is measured, and how one sample of it is taken.
+
+A sample is one run of the load generator against one peer, with the peer's own processor time beside
+it. Rounds, order and ratios are not decided here.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from peers import OPENSSL_CIPHERS, Peer, Setup
+from prepare import BenchError, Certificate, Tools, run_json
+from server import Server, free_port, machine_seconds
+
+CAT = "/bin/cat"
+LEAST_CONNECTIONS = 200  # tcpserver's -c, unless more are held
+CALIBRATION_BYTES = 16 << 20
+LEAST_BYTES, MOST_BYTES = 4 << 20, 8 << 30
+IDLE_S = 0.3  # between the last byte and the look at the memory of an idle connection
+IO_TIMEOUT_S = 5
+LIMIT_S = 60  # of one sample, far above any that is well
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One row of the plan.
+
+    kind: "rate" (connections/s), "latency" (ms to the first byte back), "bulk" (MB/s, 10^6 bytes) or
+    "memory" (KiB a connection). `held`: connections held open, for "memory".
+    """
+
+    name: str
+    title: str
+    kind: str
+    certificate: str = "ecdsa"
+    cipher: str = "default"
+    mode: str = "handshake"
+    streams: int = 1
+    nodelay: bool = True
+    held: int = 0
+
+    @property
+    def unit(self) -> str:
+        return {"rate": "conn/s", "latency": "ms", "bulk": "MB/s", "memory": "KiB"}[self.kind]
+
+    @property
+    def higher_is_better(self) -> bool:
+        return self.kind in ("rate", "bulk")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all samples of a run share."""
+
+    tools: Tools
+    certificates: dict[str, Certificate]
+    folder: Path
+    seconds: float  # of one sample
+
+
+def plan(streams: int, held: list[int]) -> list[Measure]:
+    """Every measure, in the order in which they run."""
+    measures = []
+    for kind, words in (("ecdsa", "ECDSA P-256"), ("rsa", "RSA 2048")):
+        title = f"connections/s, {words}, {streams} streams"
+        measures.append(Measure(f"connections-{kind}", title, "rate", kind, streams=streams))
+        title = f"ms to the first byte back, {words}, 1 stream"
+        measures.append(Measure(f"latency-{kind}", title, "latency", kind))
+    for cipher, words in (("default", "default cipher list"), ("aes128", "AES-128-GCM")):
+        for mode in ("download", "upload"):
+            title = f"{mode}, {words}, 1 stream"
+            measures.append(Measure(f"{mode}-{cipher}", title, "bulk", "ecdsa", cipher, mode))
+    title = "ms to the first byte back, ECDSA P-256, 1 stream, tcpserver without -D"
+    measures.append(Measure("latency-nagle", title, "latency", nodelay=False))
+    for count in held:
+        title = f"PSS per idle connection, {count} held"
+        measures.append(Measure(f"memory-{count}", title, "memory", mode="hold", held=count))
+    return measures
+
+
+def applies(measure: Measure, peer: Peer) -> bool:
+    """Clear text has no cipher and no certificate to choose: once is enough."""
+    if peer.tls:
+        return True
+    return measure.certificate == "ecdsa" and measure.cipher == "default" and measure.nodelay
+
+
+@dataclass
+class Sample:
+    """One run's value in the measure's unit, and what else it told."""
+
+    value: float
+    detail: dict[str, Any]
+
+
+class Station:
+    """One peer set up for one measure: its server runs, its amount of bytes is known."""
+
+    def __init__(self, measure: Measure, peer: Peer, settings: Settings) -> None:
+        self.measure = measure
+        self.peer = peer
+        self.settings = settings
+        tools = settings.tools
+        self.latencies_ms: list[float] = []  # of all samples, so that p99 has enough to stand on
+        setup = Setup(
+            port=free_port(),
+            certificate=settings.certificates[measure.certificate],
+            cipher=measure.cipher,
+            program=[tools.program] if measure.kind == "bulk" else [CAT],
+            nodelay=measure.nodelay,
+            most=max(LEAST_CONNECTIONS, measure.held + 10),
+            folder=settings.folder,
+        )
+        self.server = Server(peer, setup)
+        self._bytes = CALIBRATION_BYTES
+        self._idle_pss = self._idle_processes = 0
+
+    def __enter__(self) -> Station:
+        self.server.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.stop()
+
+    def warm_up(self) -> None:
+        """A few connections that do not count; for bulk they say how much to send."""
+        if self.measure.kind == "bulk":
+            speed = self._load("--bytes", str(self._bytes))["mb_per_second"] * 1e6
+            wanted = int(speed * self.settings.seconds)
+            self._bytes = min(max(wanted, LEAST_BYTES), MOST_BYTES) >> 20 << 20
+        elif self.measure.kind == "memory":
+            self._load_as("handshake", "--count", "1")
+        else:
+            self._load("--count", "10")
+        self.server.settle()
+        self._idle_pss = self.server.pss_kib(CAT)[0]
+        self._idle_processes = self.server.processes()
+
+    def sample(self) -> Sample:
+        """Take one sample; raises BenchError when a connection failed."""
+        if self.measure.kind == "memory":
+            return self._memory()
+        before, machine = self.server.cpu_seconds(), machine_seconds()
+        if self.measure.kind == "bulk":
+            result = self._load("--bytes", str(self._bytes))
+        else:
+            streams = str(self.measure.streams)
+            result = self._load("--seconds", str(self.settings.seconds), "--streams", streams, "--samples")
+        settled = self.server.settle()
+        cpu = self.server.cpu_seconds() - before
+        busy, total = (now - then for now, then in zip(machine_seconds(), machine, strict=True))
+        detail = {
+            "suite": result["suite"],
+            "connections": result["connections"],
+            "truncated": result["truncated"],
+            "seconds": result["seconds"],
+            "settle_seconds": round(settled, 3),
+            "server_cpu_seconds": round(cpu, 3),
+            "client_cpu_seconds": result["client_cpu_seconds"],
+            "machine_seconds": round(total, 2),
+            "other_cpu_seconds": round(max(0.0, busy - cpu - result["client_cpu_seconds"]), 2),
+        }
+        if self.measure.kind == "bulk":
+            detail["bytes"] = result["bytes"]
+            return Sample(result["mb_per_second"], detail)
+        detail["stages_us"] = result["stages_us"]
+        self.latencies_ms += [row[3] / 1000 for row in result["samples_us"]]
+        if self.measure.kind == "latency":
+            return Sample(result["stages_us"]["first_byte"]["p50"] / 1000, detail)
+        return Sample(result["per_second"], detail)
+
+    def _arguments(self, mode: str, *more: str) -> list[str]:
+        argv = [self.settings.tools.load, "--port", str(self.server.port), "--mode", mode]
+        argv += ["--timeout", str(IO_TIMEOUT_S), "--limit", str(LIMIT_S)]
+        if not self.peer.tls:
+            argv.append("--plain")
+        if self.measure.cipher in OPENSSL_CIPHERS:
+            argv += ["--cipher", OPENSSL_CIPHERS[self.measure.cipher]]
+        return [*argv, *more]
+
+    def _load(self, *more: str) -> dict[str, Any]:
+        return self._load_as(self.measure.mode, *more)
+
+    def _load_as(self, mode: str, *more: str) -> dict[str, Any]:
+        result = json.loads(run_json(self._arguments(mode, *more), LIMIT_S + 2 * IO_TIMEOUT_S))
+        if result["failed"] or not result["connections"]:
+            words = self.server.last_words()
+            raise BenchError(result["error"] + (f" (server: {words})" if words else ""))
+        return dict(result)
+
+    def _memory(self) -> Sample:
+        """Hold idle connections; what the server's processes grew by since before, per connection.
+
+        "Before" is after the first connection and once for all rounds: a server with threads keeps
+        what it once allocated, and would seem to need nothing the second time.
+        """
+        holder = subprocess.Popen(
+            self._arguments("hold", "--count", str(self.measure.held)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert holder.stdin and holder.stdout and holder.stderr
+        watchdog = threading.Timer(LIMIT_S, holder.kill)
+        watchdog.start()
+        try:
+            if holder.stdout.readline().strip() != "ready":
+                raise BenchError(holder.stderr.read().strip() or "connections could not be held")
+            time.sleep(IDLE_S)
+            pss, wrapped = self.server.pss_kib(CAT)
+            started = self.server.processes() - self._idle_processes
+            holder.stdin.close()
+            holder.wait(LIMIT_S)
+        finally:
+            watchdog.cancel()
+            if holder.poll() is None:
+                holder.kill()
+                holder.wait()
+            for stream in (holder.stdin, holder.stdout, holder.stderr):
+                stream.close()
+        self.server.settle()
+        held, grown = self.measure.held, pss - self._idle_pss
+        detail = {"processes_per_connection": started / held, "kib_without_program": (grown - wrapped) / held}
+        return Sample(grown / held, detail)

@@ -1,0 +1,148 @@
+"""prepare - what a benchmark run needs before its first measurement.
+
+Compiles the C programs of this folder into build/bench/, and makes the throw-away certificates in
+a temporary folder. Raises BenchError with a line for the user when something is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+COMMAND_TIMEOUT_S = 120
+
+
+class BenchError(Exception):
+    """The run cannot go on; the text is the whole line for the user."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """The compiled programs."""
+
+    load: str
+    program: str
+    spawn: str
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """PEM files of one certificate; `both` holds the key and the certificate."""
+
+    key: str
+    chain: str
+    both: str
+
+
+def _run(argv: list[str], what: str) -> None:
+    try:
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise BenchError(f"{what}: {argv[0]} is not installed") from None
+    except subprocess.TimeoutExpired:
+        raise BenchError(f"{what}: {argv[0]} took over {COMMAND_TIMEOUT_S} s") from None
+    if done.returncode != 0:
+        raise BenchError(f"{what}: {' '.join(argv)}\n{done.stderr.strip()}")
+
+
+def _compile(target: Path, sources: list[str], flags: list[str], libraries: list[str]) -> str:
+    paths = [HERE / name for name in sources]
+    inputs = [*paths, HERE / "wire.h", Path(__file__)]  # the flags are here
+    if target.exists() and target.stat().st_mtime >= max(path.stat().st_mtime for path in inputs):
+        return str(target)
+    new = target.with_name(f"{target.name}.{os.getpid()}")
+    compiler = os.environ.get("CC", "cc")
+    try:
+        argv = [compiler, "-O2", "-Wall", "-Wextra", *flags, "-o", str(new), *map(str, paths), *libraries]
+        _run(argv, f"compiling {target.name}")
+        new.replace(target)
+    finally:
+        new.unlink(missing_ok=True)
+    return str(target)
+
+
+def build_tools() -> Tools:
+    """Compile what is out of date, statically where that works.
+
+    The wrapped program's own start is then the least that a program start can cost; and the client
+    shares no page of a library with the servers, which would make their proportional size smaller.
+    """
+    folder = ROOT / "build" / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    load = _compile_static(folder / "load", ["load.c", "wire.c"], ["-pthread"], ["-lssl", "-lcrypto"])
+    program = _compile_static(folder / "program", ["program.c"], [], [])
+    spawn = _compile(folder / "spawn", ["spawn.c"], [], [])
+    return Tools(load, program, spawn)
+
+
+def _compile_static(target: Path, sources: list[str], flags: list[str], libraries: list[str]) -> str:
+    try:
+        return _compile(target, sources, [*flags, "-static"], libraries)
+    except BenchError:
+        return _compile(target, sources, flags, libraries)
+
+
+def make_folder() -> Path:
+    """A temporary folder. The original tlswrapper rewrites every "/." of a path, so a TMPDIR that
+    has one is not used."""
+    base = tempfile.gettempdir()
+    folder = tempfile.mkdtemp(prefix="bearwrap-bench-", dir="/tmp" if "/." in base else base)
+    return Path(folder)
+
+
+def make_certificates(folder: Path) -> dict[str, Certificate]:
+    """One self-signed certificate of each kind, keyed `ecdsa` (P-256) and `rsa` (2048 bits)."""
+    openssl = shutil.which("openssl")
+    if not openssl:
+        raise BenchError("certificates: openssl is not installed")
+    kinds = {
+        "ecdsa": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+        "rsa": ["-newkey", "rsa:2048"],
+    }
+    made = {}
+    for kind, options in kinds.items():
+        key, chain, both = (folder / f"{kind}-{part}.pem" for part in ("key", "chain", "both"))
+        argv = [openssl, "req", "-x509", *options, "-nodes", "-days", "2", "-subj", "/CN=bench.test"]
+        _run([*argv, "-keyout", str(key), "-out", str(chain)], f"making the {kind} certificate")
+        both.write_text(key.read_text() + chain.read_text())
+        made[kind] = Certificate(str(key), str(chain), str(both))
+    return made
+
+
+def run_json(argv: list[str], timeout_s: float) -> str:
+    """Run one of our programs and give back its stdout; raises BenchError when it fails.
+
+    It gets a session of its own, so that an interrupt at the terminal reaches the driver alone.
+    """
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        raise BenchError(f"{Path(argv[0]).name}: no result in {timeout_s:.0f} s") from None
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    if not out:
+        raise BenchError(err.strip() or f"{Path(argv[0]).name}: exit status {process.returncode}")
+    return out

@@ -1,0 +1,207 @@
+"""report - samples in, text and JSON out. No measuring, no printing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from measures import Measure, Sample
+from peers import REFERENCE
+
+# Of all cores. Below this the driver itself and the kernel's own work are most of it.
+OTHER_WORK_NOTED = 0.10
+
+
+@dataclass
+class Outcome:
+    """What one measure gave: for each peer one entry per round, None where it failed or is missing."""
+
+    measure: Measure
+    rounds: int
+    samples: dict[str, list[Sample | None]] = field(default_factory=dict)
+    latencies_ms: dict[str, list[float]] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+
+    def values(self, peer: str) -> list[float]:
+        return [sample.value for sample in self.samples.get(peer, []) if sample]
+
+    def ratios(self, peer: str, reference: str) -> list[float]:
+        """One ratio per round in which both have a value: what the machine does to one, it does to both."""
+        pairs = zip(self.samples.get(peer, []), self.samples.get(reference, []), strict=False)
+        return [mine.value / other.value for mine, other in pairs if mine and other and other.value > 0]
+
+    def total(self, peer: str, key: str) -> float:
+        return float(sum(sample.detail.get(key, 0) for sample in self.samples.get(peer, []) if sample))
+
+    def other_work(self) -> float:
+        """The share of the machine's processor time that neither servers nor clients took."""
+        machine = sum(self.total(peer, "machine_seconds") for peer in self.samples)
+        other = sum(self.total(peer, "other_cpu_seconds") for peer in self.samples)
+        return other / machine if machine else 0.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """A bound on a median ratio; `at_most` where less is better."""
+
+    group: str
+    measure: str
+    peer: str
+    reference: str
+    bound: float
+    at_most: bool = False
+
+
+_BULK = ("download-default", "upload-default", "download-aes128", "upload-aes128")
+_RATES = ("connections-ecdsa", "connections-rsa")
+TARGETS = (
+    *(Target("wrapper", name, "ours", "original", 3.0) for name in _BULK),
+    *(Target("wrapper", name, "ours", "original", 0.6) for name in _RATES),
+    *(Target("speed", name, "ours", "original", 5.0) for name in _BULK),
+    *(Target("speed", name, "ours", "stunnel", 1.0) for name in _BULK),
+    *(Target("speed", name, "ours", "original", 1.0) for name in _RATES),
+    *(Target("speed", name, "ours", "original", 1.0, True) for name in ("latency-ecdsa", "latency-rsa")),
+    Target("speed", "connections-ecdsa", "serve", "original", 3.0),
+    Target("speed", "connections-ecdsa", "serve", "stunnel", 1.3),
+)
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value below which `share` of the sorted values lie (nearest rank)."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 1000 else f"{value:.1f}" if value >= 100 else f"{value:.2f}"
+
+
+def _extra(outcome: Outcome, peer: str) -> str:
+    """The columns that only some kinds have."""
+    kind = outcome.measure.kind
+    server, client = outcome.total(peer, "server_cpu_seconds"), outcome.total(peer, "client_cpu_seconds")
+    if kind == "bulk":
+        gigabytes = outcome.total(peer, "bytes") / 1e9
+        return f"{server / gigabytes:>12.2f}{client / gigabytes:>12.2f}" if gigabytes else ""
+    if kind == "memory":
+        count = len(outcome.values(peer))
+        if not count:
+            return ""
+        without = outcome.total(peer, "kib_without_program") / count
+        return f"{outcome.total(peer, 'processes_per_connection') / count:>12.1f}{without:>14.0f}"
+    connections = outcome.total(peer, "connections")
+    if not connections:
+        return ""
+    columns = f"{server * 1000 / connections:>12.2f}{client * 1000 / connections:>12.2f}"
+    if kind == "latency":
+        late = outcome.latencies_ms[peer]
+        columns += f"{percentile(late, 0.95):>9.2f}{percentile(late, 0.99):>9.2f}"
+    return columns
+
+
+_EXTRA_HEADS = {
+    "rate": f"{'cpu ms/conn':>12}{'client cpu':>12}",
+    "latency": f"{'cpu ms/conn':>12}{'client cpu':>12}{'p95':>9}{'p99':>9}",
+    "bulk": f"{'cpu s/GB':>12}{'client cpu':>12}",
+    "memory": f"{'processes':>12}{'without prog':>14}",
+}
+
+
+def lines(outcome: Outcome) -> list[str]:
+    """One measure as a table."""
+    measure = outcome.measure
+    done = max((len(samples) for samples in outcome.samples.values()), default=0)
+    rounds = f"{done} rounds" if done == outcome.rounds else f"{done} of {outcome.rounds} rounds"
+    better = "higher is better" if measure.higher_is_better else "lower is better"
+    head = f"  {'peer':<11}{measure.unit:>10}{'min':>10}{'max':>10}  {'x ' + REFERENCE + ' (min .. max)':<26}"
+    out = [f"{measure.name}: {measure.title}; {rounds}; {better}", head + _EXTRA_HEADS[measure.kind]]
+    suites: dict[str, list[str]] = {}
+    for peer, samples in outcome.samples.items():
+        values = outcome.values(peer)
+        if not values:
+            out.append(f"  {peer:<11}failed: {outcome.errors.get(peer, 'no sample')}")
+            continue
+        ratios = outcome.ratios(peer, REFERENCE)
+        ratio = f"{median(ratios):.2f} ({min(ratios):.2f} .. {max(ratios):.2f})" if ratios else "-"
+        row = f"  {peer:<11}{_number(median(values)):>10}{_number(min(values)):>10}{_number(max(values)):>10}"
+        out.append(f"{row}  {ratio:<26}{_extra(outcome, peer)}")
+        if peer in outcome.errors:
+            out.append(f"  {'':<11}{samples.count(None)} failed: {outcome.errors[peer]}")
+        for suite in {sample.detail.get("suite", "") for sample in samples if sample} - {"", "clear"}:
+            suites.setdefault(suite, []).append(peer)
+    out += [f"  {suite}: {', '.join(names)}" for suite, names in suites.items()]
+    other = outcome.other_work()
+    if other > OTHER_WORK_NOTED:
+        out.append(f"  note: other work took {other:.0%} of the machine meanwhile, the ratios are rough")
+    used = {name: {suite for suite, names in suites.items() if name in names} for name in ("ours", REFERENCE)}
+    if all(used.values()) and used["ours"] != used[REFERENCE]:
+        out.append(f"  note: ours and {REFERENCE} negotiated different suites, the ratio compares two things")
+    return out
+
+
+def verdict(target: Target, outcome: Outcome | None) -> dict[str, Any]:
+    """One target against what was measured; `holds` is None when it was not."""
+    sign = "<=" if target.at_most else ">="
+    text = f"{target.measure}: {target.peer} {sign} {target.bound:g} x {target.reference}"
+    ratios = outcome.ratios(target.peer, target.reference) if outcome else []
+    if not ratios:
+        why = "not measured"
+        for name in (target.peer, target.reference):
+            if outcome and name in outcome.errors:
+                why += f" ({name}: {outcome.errors[name]})"
+        return {"group": target.group, "target": text, "holds": None, "text": f"{text}: {why}"}
+    middle = median(ratios)
+
+    def meets(ratio: float) -> bool:
+        return ratio <= target.bound if target.at_most else ratio >= target.bound
+
+    word = "holds" if meets(middle) else "falls short"
+    met = sum(map(meets, ratios))
+    spread = f"{min(ratios):.2f} .. {max(ratios):.2f}, met in {met} of {len(ratios)} rounds"
+    if outcome and outcome.other_work() > OTHER_WORK_NOTED:
+        spread += "; rough, other work was running"
+    return {
+        "group": target.group,
+        "target": text,
+        "holds": meets(middle),
+        "ratio": round(middle, 4),
+        "text": f"{text}: {word} (median {middle:.2f}, {spread})",
+    }
+
+
+def verdicts(group: str, outcomes: dict[str, Outcome]) -> list[dict[str, Any]]:
+    """The targets of a group ("all": of all groups) that name a measure of this run."""
+    return [
+        verdict(target, outcomes[target.measure])
+        for target in TARGETS
+        if group in ("all", target.group) and target.measure in outcomes
+    ]
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """One measure with every sample of it."""
+    measure = outcome.measure
+    peers: dict[str, dict[str, Any]] = {}
+    for peer, samples in outcome.samples.items():
+        values, ratios = outcome.values(peer), outcome.ratios(peer, REFERENCE)
+        peers[peer] = {
+            "median": median(values) if values else None,
+            "ratio": median(ratios) if ratios else None,
+            "ratios": [round(ratio, 4) for ratio in ratios],
+            "error": outcome.errors.get(peer),
+            "samples": [{"value": sample.value, **sample.detail} if sample else None for sample in samples],
+        }
+        late = outcome.latencies_ms.get(peer)
+        if late:
+            shares = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+            peers[peer]["latency_ms"] = {name: round(percentile(late, share), 3) for name, share in shares}
+    return {
+        "name": measure.name,
+        "title": measure.title,
+        "unit": measure.unit,
+        "higher_is_better": measure.higher_is_better,
+        "rounds": outcome.rounds,
+        "other_work": round(outcome.other_work(), 3),
+        "peers": peers,
+    }

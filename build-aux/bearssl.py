@@ -1,0 +1,75 @@
+"""BearSSL as this build sees it: fetched, compiled into a static library, with the flags that use it.
+
+Run as a program it prints `cflags` or `library`, for tools that bind BearSSL themselves:
+    python build-aux/bearssl.py cflags | library
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cbuild
+
+ROOT = Path(__file__).resolve().parent.parent
+VENDOR = ROOT / "vendor" / "bearssl"
+SOURCE = VENDOR / "source"
+
+# BearSSL does its own bounds work and is constant-time by construction; -O2 is what its own build uses.
+FLAGS = ["-O2", "-fPIC", "-W", "-Wall"]
+
+
+def lock() -> dict:
+    """The content of lock.json."""
+    return json.loads((VENDOR / "lock.json").read_text())
+
+
+def fetch() -> None:
+    """Make sure the source is there; raises BuildError, after fetch.py said why, if it cannot be had."""
+    if subprocess.run([sys.executable, str(VENDOR / "fetch.py")], check=False).returncode:
+        raise cbuild.BuildError("BearSSL's source is not there")
+
+
+def version() -> str:
+    """BearSSL's version."""
+    return lock()["version"]
+
+
+def includes() -> list[str]:
+    """Preprocessor flags: the public headers, src/ for inner.h, and the folder of what src/hs_server.c includes."""
+    folders = [*lock()["include_dirs"], *(str(Path(name).parent) for name in lock()["included_by_shim"])]
+    return [f"-I{SOURCE / name}" for name in folders]
+
+
+def library(folder: Path, flags: list[str]) -> Path:
+    """Compile the locked list of files into folder/libbearssl.a with FLAGS and `flags`; returns its path."""
+    flags = [f'-DBEARWRAP_BEARSSL_VERSION="{version()}"', *flags]  # so that another version is compiled anew
+    pairs = []
+    for name in lock()["compiled"]:
+        # BearSSL's file names are unique over all its folders; a flat folder keeps `ar` members unique too.
+        pairs.append((SOURCE / name, folder / (Path(name).stem + ".o")))
+    count = cbuild.compile_all(pairs, [*FLAGS, *flags, *includes()])
+    if count:
+        print(f"bearssl: compiled {count} files", flush=True)
+    target = folder / "libbearssl.a"
+    cbuild.archive(target, [pair[1] for pair in pairs])
+    return target
+
+
+def main() -> int:
+    """Print one fact about the build."""
+    if sys.argv[1:] == ["cflags"]:
+        print(" ".join(includes()))
+    elif sys.argv[1:] == ["library"]:
+        fetch()
+        print(library(ROOT / "build" / "bearssl", []))
+    else:
+        print("usage: bearssl.py cflags | library", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""Compile C files and link them, rebuilding only what changed.
+
+An object is rebuilt when its command line, its source or any header the compiler read for it changed; a link
+when its command line or any input did. The command line stands in a file beside the output (`.cmd`), the headers
+in the compiler's dependency file (`.d`). setup.py and launcher.py build through this and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+# Two compilers at a time: the machines this is built on are small, and a build must not starve them.
+JOBS = 2
+
+
+class BuildError(Exception):
+    """A compiler or linker failed; the text holds the command and what it said."""
+
+
+def run(command: list[str], judge: Callable[[str], str] = str.rstrip) -> None:
+    """Run one tool. Raise BuildError with its output if it fails; else print of its output what `judge` leaves."""
+    try:
+        done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    except OSError as error:
+        raise BuildError(f"{command[0]}: {error.strerror}") from None
+    if done.returncode:
+        raise BuildError(f"{shlex.join(command)}\n{done.stdout}")
+    warnings = judge(done.stdout)
+    if warnings:
+        print(warnings, flush=True)
+
+
+def compiler() -> list[str]:
+    """The C compiler: CC of the environment, else gcc, else cc."""
+    if os.environ.get("CC"):
+        return shlex.split(os.environ["CC"])
+    return ["gcc"] if shutil.which("gcc") else ["cc"]
+
+
+def accepts(*flags: str) -> bool:
+    """True if the compiler takes these flags for an empty program that is also linked."""
+    command = [*compiler(), "-Werror", *flags, "-x", "c", "-", "-o", os.devnull]
+    done = subprocess.run(command, input="int main(void){return 0;}", text=True, capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def _time(path: Path) -> int:
+    """Modification time in ns, or the far future if the file is gone, so that its user is rebuilt."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 1 << 62
+
+
+def _headers(path: Path) -> list[Path]:
+    """The files a compiler-written dependency file names; an empty list if there is none."""
+    try:
+        text = path.read_text()
+    except OSError:
+        return []
+    return [Path(name) for name in shlex.split(text.replace("\\\n", " ").partition(":")[2])]
+
+
+def is_current(target: Path, command: list[str], inputs: list[Path], notes: Path | None = None) -> bool:
+    """True if target was made by this very command and nothing it was made from is newer."""
+    try:
+        made = target.stat().st_mtime_ns
+        if _note(target, notes).read_text() != shlex.join(command):
+            return False
+    except OSError:
+        return False
+    return all(_time(path) <= made for path in inputs)
+
+
+def _note(target: Path, notes: Path | None) -> Path:
+    """The file that holds the command which made target."""
+    return (notes or target.parent) / (target.name + ".cmd")
+
+
+def _done(target: Path, command: list[str], notes: Path | None = None) -> None:
+    """Note the command that made target."""
+    note = _note(target, notes)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(shlex.join(command))
+
+
+def compile_one(source: Path, target: Path, flags: list[str]) -> bool:
+    """Bring one object up to date; returns whether it was compiled."""
+    depfile = target.with_suffix(".d")
+    command = [*compiler(), *flags, "-MMD", "-MF", str(depfile), "-c", str(source), "-o", str(target)]
+    if depfile.exists() and is_current(target, command, [source, *_headers(depfile)]):
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    run(command)
+    _done(target, command)
+    return True
+
+
+def compile_all(pairs: list[tuple[Path, Path]], flags: list[str]) -> int:
+    """Bring (source, object) pairs up to date, JOBS at a time; returns how many were compiled."""
+    with ThreadPoolExecutor(JOBS) as pool:
+        return sum(pool.map(lambda pair: compile_one(pair[0], pair[1], flags), pairs))
+
+
+def archive(target: Path, objects: list[Path]) -> bool:
+    """Bring a static library up to date; returns whether it was made anew."""
+    command = [os.environ.get("AR", "ar"), "rcsD", str(target), *map(str, objects)]
+    if is_current(target, command, objects):
+        return False
+    target.unlink(missing_ok=True)
+    run(command)
+    _done(target, command)
+    return True
+
+
+def link(
+    target: Path, arguments: list[str], inputs: list[Path], notes: Path, judge: Callable[[str], str] = str.rstrip
+) -> bool:
+    """Link a program or shared object; `arguments` is all but the compiler and `-o`. Returns whether it ran.
+
+    The note of the command goes into the folder `notes`, since the target's folder may be one people look into.
+
+    The new file takes the old one's place in one step, so that a program that is running keeps its own.
+    """
+    fresh = target.with_name(f".{target.name}.new")
+    command = [*compiler(), *arguments, "-o", str(fresh)]
+    if is_current(target, command, inputs, notes):
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    run(command, judge)
+    fresh.replace(target)
+    _done(target, command, notes)
+    return True

@@ -1,0 +1,164 @@
+"""The one description of how the compiled half is built: its sources, flags and libraries.
+
+setup.py makes the extension of it, launcher.py the programs. A `Variant` names one way to compile; each has its
+own folder under build/, so that switching between them rebuilds nothing twice.
+"""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import bearssl
+import cbuild
+
+ROOT = Path(__file__).resolve().parent.parent
+SRC = ROOT / "src"
+BUILD = ROOT / "build"
+
+SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to compile. `hooks`: the test hooks are compiled in. `system`: link the system's libbearssl."""
+
+    sodium: bool = True
+    system: bool = False
+    debug: bool = False
+    hooks: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where its objects live."""
+        names = [name for name in ("system", "debug", "hooks") if getattr(self, name)]
+        if not self.sodium:
+            names.append("nosodium")
+        return BUILD / "obj" / ("-".join(names) or "release")
+
+
+@functools.cache
+def hardening() -> tuple[list[str], list[str]]:
+    """Compile and link flags that harden, as far as this compiler knows them."""
+    wanted = ["-fstack-protector-strong", "-fcf-protection", "-fstack-clash-protection"]
+    cflags = [flag for flag in wanted if cbuild.accepts(flag)]
+    return cflags, ["-Wl,-z,relro,-z,now", "-Wl,-z,noexecstack"]
+
+
+def cflags(variant: Variant) -> list[str]:
+    """Flags for our own C and for Cython's output."""
+    flags = ["-std=gnu11", "-fPIC", "-fvisibility=hidden", "-fno-strict-aliasing", "-fwrapv", "-g", "-Wall",
+             *hardening()[0]]
+    if variant.debug:
+        flags += ["-O1", *SANITIZE]
+    else:
+        # Sections let the launcher's link drop what no program reaches.
+        flags += ["-O2", "-DNDEBUG", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2", "-ffunction-sections",
+                  "-fdata-sections"]
+    if variant.system:
+        flags.append("-DBEARWRAP_SYSTEM_BEARSSL=1")
+    else:
+        flags += [f'-DBEARWRAP_BEARSSL_VERSION="{bearssl.version()}"', *bearssl.includes()]
+    if variant.hooks:
+        flags.append("-DBEARWRAP_TEST_HOOKS=1")
+    if use_sodium(variant):
+        flags.append("-DBEARWRAP_SODIUM=1")
+    return flags
+
+
+@functools.cache
+def sodium_archive() -> str:
+    """Path of the static libsodium the compiler finds, or the empty string."""
+    command = [*cbuild.compiler(), "-print-file-name=libsodium.a"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    if not Path(found).is_absolute() or not Path(found).exists():
+        return ""
+    probe = [*cbuild.compiler(), "-E", "-x", "c", "-"]
+    done = subprocess.run(probe, input="#include <sodium.h>\n", text=True, capture_output=True, check=False)
+    return found if done.returncode == 0 else ""
+
+
+def use_sodium(variant: Variant) -> bool:
+    """True if this variant is built with libsodium's primitives: wanted, and its static library is here."""
+    return variant.sodium and bool(sodium_archive())
+
+
+def sources(variant: Variant) -> list[Path]:
+    """Our own hand-written C. The handshake shim needs BearSSL's inner.h, so not with the system's library."""
+    return [] if variant.system else [SRC / "hs_server.c"]
+
+
+def cythonize(compiled: Path | None = None) -> Path:
+    """Translate src/_bear.pyx to C if it or anything it includes changed; returns the C file.
+
+    In an sdist without Cython a C file that came along is taken as it is.
+    """
+    target = compiled or BUILD / "cython" / "_bear.c"
+    pyx = SRC / "_bear.pyx"
+    parts = [pyx, *SRC.glob("*.pxi"), *SRC.glob("*.pxd")]
+    newest = max(path.stat().st_mtime_ns for path in parts)
+    if target.exists() and target.stat().st_mtime_ns >= newest:
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    print("cython: src/_bear.pyx", flush=True)
+    command = [sys.executable, "-m", "cython", "-3", "-I", "src", "--module-name", "bearwrap._bear", "-o", str(target), str(pyx)]
+    done = subprocess.run(command, check=False, cwd=ROOT)
+    if done.returncode:
+        target.unlink(missing_ok=True)
+        raise cbuild.BuildError("cython failed")
+    return target
+
+
+def objects(variant: Variant, python_include: str) -> list[Path]:
+    """Compile our half; returns its objects."""
+    c_files = [cythonize(), *sources(variant)]
+    pairs = [(path, variant.folder / (path.stem + ".o")) for path in c_files]
+    flags = [*cflags(variant), f"-I{python_include}", f"-I{SRC}"]
+    # What Cython writes is not ours to tidy.
+    cython_flags = [*flags, "-Wno-unused-function", "-Wno-unused-variable", "-Wno-maybe-uninitialized",
+                    "-Wno-format-truncation"]
+    for path, target in pairs:
+        if cbuild.compile_one(path, target, cython_flags if path.stem == "_bear" else flags):
+            print(f"cc: {path.name} ({variant.folder.name})", flush=True)
+    return [target for _path, target in pairs]
+
+
+def libraries(variant: Variant) -> tuple[list[str], list[Path]]:
+    """(link arguments, the files among them that are built here)."""
+    arguments: list[str] = []
+    inputs: list[Path] = []
+    if variant.system:
+        arguments.append("-lbearssl")
+    else:
+        folder = BUILD / ("bearssl-debug" if variant.debug else "bearssl")
+        inputs.append(bearssl.library(folder, ["-g", *SANITIZE] if variant.debug else []))
+        arguments.append(str(inputs[0]))
+    if use_sodium(variant):
+        arguments.append(sodium_archive())
+    return arguments, inputs
+
+
+def link_flags(variant: Variant) -> list[str]:
+    """Flags common to the shared object and the programs."""
+    return [*hardening()[1], "-Wl,--gc-sections", *(SANITIZE if variant.debug else [])]
+
+
+def extension(variant: Variant, target: Path, python_include: str) -> None:
+    """Build the shared object `target`."""
+    if not variant.system:
+        bearssl.fetch()
+    ours = objects(variant, python_include)
+    arguments, inputs = libraries(variant)
+    # libsodium.a is not position-independent code; it links into a shared object because none of its symbols
+    # is exported from it, which also keeps another libsodium in the same process apart from ours.
+    command = ["-shared", *link_flags(variant), "-Wl,--exclude-libs,ALL", *map(str, ours), *arguments]
+    if cbuild.link(target, command, [*ours, *inputs], variant.folder):
+        print(f"ld: {target.name}", flush=True)
+
+
+def python() -> str:
+    """The interpreter that the build stands on, not its virtual environment: absolute, links followed."""
+    return str(Path(getattr(sys, "_base_executable", sys.executable)).resolve())

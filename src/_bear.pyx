@@ -1,0 +1,50 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+# cython: embedsignature=False, auto_pickle=False, binding=False
+#
+# _bear - the compiled half of bearwrap: BearSSL's primitives and handshake, records, ring, jail and the three
+# processes of a connection. One module from the parts below, each with one subject, in the order of their layers:
+# a part uses only parts above it. Types and docstrings of what Python sees are in bearwrap/_bear.pyi.
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdio cimport snprintf
+from libc.stdlib cimport free, malloc
+from libc.string cimport memchr, memcmp, memcpy, memmove, memset, strchr, strcmp, strcpy, strlen, strncmp
+
+from bearssl cimport *
+from bearssl_inner cimport *
+from primitives cimport *
+from system cimport *
+from tables cimport *
+
+# bytes in, values out
+include "limits.pxi"
+include "alert.pxi"
+include "cursor.pxi"
+include "hello.pxi"
+include "names.pxi"
+include "address.pxi"
+include "pem.pxi"
+include "hash.pxi"
+include "records.pxi"
+# one effect each
+include "log.pxi"
+include "jail.pxi"
+include "config.pxi"
+include "ring.pxi"
+include "port.pxi"
+# the prog process
+include "prog.pxi"
+# the key process
+include "identity.pxi"
+include "peer.pxi"
+include "key.pxi"
+include "keyrun.pxi"
+# the net process
+include "engine.pxi"
+include "net.pxi"
+include "nethandshake.pxi"
+include "netrun.pxi"
+include "netend.pxi"
+include "connection.pxi"
+# what Python sees
+include "face.pxi"

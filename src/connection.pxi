@@ -1,0 +1,160 @@
+# connection - one connection from its descriptors to its exit code: forks, ends of pipes, jail, phases, in order.
+
+cdef struct Pipes:
+    int to_prog[2]          # prog's stdin
+    int from_prog[2]        # prog's stdout
+    int go[2]               # key's word to prog
+    int port[2]             # the key port: net's end, key's end
+    int killer[2]
+    int wake_net
+    int wake_key
+
+cdef bint pipes_open(Pipes *p) noexcept nogil:
+    p.wake_net = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+    p.wake_key = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+    return (pipe2(p.to_prog, O_CLOEXEC) == 0 and pipe2(p.from_prog, O_CLOEXEC) == 0 and pipe2(p.go, O_CLOEXEC) == 0
+            and pipe2(p.killer, O_CLOEXEC) == 0 and p.wake_net >= 0 and p.wake_key >= 0
+            and socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p.port) == 0)
+
+cdef void close_both(int *fds) noexcept nogil:
+    close(fds[0])
+    close(fds[1])
+
+cdef bint proxy_receive(Net *net) noexcept nogil:
+    """Read a PROXY v1 line byte by byte, so that the TLS bytes behind it stay in the socket."""
+    cdef char line[128]
+    cdef char m[256]
+    cdef size_t n = 0
+    cdef ssize_t r
+    cdef const char *what
+    cdef int err = EPROTO
+    while n < PROXY_MAX and (n == 0 or line[n - 1] != c'\n'):
+        r = read(net.fd_in, line + n, 1)
+        if r == 1:
+            n += 1
+            continue
+        if r < 0 and errno == EINTR:
+            continue
+        if r < 0 and errno == EAGAIN:
+            if now_ms() < net.deadline and net.end == END_NOT:
+                net_sleep(net, net.deadline)
+                continue
+            set_errno(ETIMEDOUT)
+        err = errno if r < 0 else 0
+        log_error("unable to read proxy-protocol string", err)
+        return False
+    if line[n - 1] != c'\n':
+        log_error("unable to read proxy-protocol string, no CRLF", EPROTO)
+        return False
+    what = proxy_parse(line, n, &net.addresses)
+    if what == NULL:
+        return True
+    if what[0] == 0:
+        snprintf(m, sizeof(m), "unable to parse proxy-protocol string '%.*s'", <int>n, line)
+    else:
+        while n and (line[n - 1] == c'\n' or line[n - 1] == c'\r'):
+            n -= 1
+        snprintf(m, sizeof(m), "unable to parse %s from proxy-protocol string '%.*s'", what, <int>n, line)
+    log_error(m, 0)
+    return False
+
+cdef bint net_addresses(Net *net) noexcept nogil:
+    """Who talks to whom; False when a PROXY line was asked for and is not there."""
+    if net.config.proxy:
+        if not proxy_receive(net):
+            log_fatal("unable to receive incoming proxy-protocol v1 string", 0)
+            return False
+    elif not addresses_from_environment(&net.addresses) and not addresses_from_socket(&net.addresses, net.fd_in):
+        addresses_unknown(&net.addresses)
+        log_warning("connectioninfo_get() failed", 0)
+    strcpy(log_state.ip, net.addresses.remote_ip)
+    return True
+
+cdef bint net_anchors(Net *net, Anchors *anchors) noexcept nogil:
+    """Fetch the anchor file through key and take the names for CertificateRequest from it."""
+    cdef char m[2048]
+    cdef ssize_t n = ask(BW_OP_ANCHORS, NULL, 0)
+    if n < 0 or port_reply[0] != STATUS_OK:
+        snprintf(m, sizeof(m), "unable to read anchor PEM file '%.1024s'", net.config.anchors)
+        log_fatal(m, port_reply[1] if n == 1 else 0)
+        return False
+    if not anchors_parse(anchors, answer(), <size_t>n):
+        snprintf(m, sizeof(m), "unable to parse anchor PEM file '%.1024s'", net.config.anchors)
+        log_fatal(m, 0)
+        return False
+    return True
+
+cdef Anchors net_anchor_list
+
+cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
+    """Serve the connection on descriptors 0 and 1; the exit code of the program."""
+    cdef Net *net = &net_process
+    cdef Pipes p
+    cdef uint8_t *ring = ring_map()
+    cdef int status = 0
+    if fcntl(2, F_GETFL) < 0:
+        # a log line must never end up in a pipe of ours that got number 2
+        dup2(open_("/dev/null", O_WRONLY), 2)
+    signal(SIGPIPE, SIG_IGN)
+    signal(SIGCHLD, SIG_DFL)
+    signal(SIGALRM, SIG_DFL)
+    if ring == NULL or not pipes_open(&p):
+        log_fatal("unable to create pipe", errno)
+        return 111
+    net.prog = fork()
+    if net.prog == 0:
+        close(p.to_prog[1])
+        close(p.from_prog[0])
+        close(p.go[1])
+        close_both(p.port)
+        close_both(p.killer)
+        close(0)
+        close(1)
+        munmap(ring, 2 * (PAGE + RING_SIZE))
+        prog_main(config, p.go[0], p.to_prog[0], p.from_prog[1])
+    close(p.go[0])
+    close(p.to_prog[0])
+    close(p.from_prog[1])
+    if net.prog > 0:
+        net.key = fork()
+        if net.key == 0:
+            close(p.port[0])
+            close_both(p.killer)
+            close(0)
+            close(1)
+            key_main(config, p.port[1], p.go[1], ring, p.wake_net, p.wake_key, p.to_prog[1], p.from_prog[0])
+    if net.prog < 0 or net.key < 0:
+        log_fatal("unable to fork", errno)
+        return 111
+    close(p.go[1])
+    close(p.to_prog[1])
+    close(p.from_prog[0])
+    close(p.port[1])
+    net.config = config
+    net.port = p.port[0]
+    net.fd_in = 0
+    net.fd_out = 1
+    net.killer_read = p.killer[0]
+    net.killer_write = p.killer[1]
+    net.deadline = started_ms + config.handshake_ms
+    engine.port = net.port
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if not ring_side(&net.ring, ring, False, p.wake_key) or not net_prepare(net, p.wake_net) \
+            or fcntl(net.killer_read, F_SETOWN, net.prog) < 0 or fcntl(net.killer_read, F_SETFL, O_ASYNC) < 0:
+        log_fatal("unable to prepare the connection", errno)
+        return 111
+    if not jail_enter(&config.jail):
+        log_fatal("unable to create jail", 0)
+        return 111
+    if config.anchors != NULL and not net_anchors(net, &net_anchor_list):
+        return 111
+    if not net_addresses(net):
+        return 100
+    log_debug("start")
+    if not engine_start(config, net.port, &net_anchor_list):
+        log_fatal("unable to start the TLS engine", 0)
+        return 111
+    net_handshake(net)
+    if not net_over(net):
+        net_run(net)
+    return net_end(net)

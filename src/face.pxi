@@ -1,0 +1,196 @@
+# face - what Python sees of the compiled half. Types and docstrings: bearwrap/_bear.pyi.
+
+cdef char *c_text(bytes text):
+    """A C string that lives as long as its bytes object; NULL for None."""
+    return NULL if text is None else <char *>text
+
+# ---- log ----
+
+def log_setup(bytes name, int level, bytes identity):
+    log_state.level = level
+    snprintf(log_state.name, sizeof(log_state.name), "%s", <char *>name)
+    snprintf(log_state.id, sizeof(log_state.id), "%s", <char *>identity)
+
+def log_line(int level, bytes word, bytes message, int err=0):
+    log_write(level, word, True, err, message, len(message))
+
+def environment_set(bytes name, bytes value):
+    setenv(name, value, 1)
+
+def random_identity(int n):
+    cdef uint8_t raw[64]
+    cdef const char *alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    cdef int i
+    if not 0 < n <= 64 or getrandom(raw, n, 0) != n:
+        raise OSError(errno, "getrandom failed")
+    for i in range(n):
+        raw[i] = <uint8_t>alphabet[raw[i] % 62]
+    return raw[:n]
+
+def monotonic_ms():
+    return now_ms()
+
+# ---- tables ----
+
+def tables():
+    return {
+        "ciphers": [(bw_ciphers[i].name, bool(bw_ciphers[i].is_default), bw_ciphers[i].ecdsa, bw_ciphers[i].rsa)
+                    for i in range(BW_CIPHERS)],
+        "groups": [(bw_groups[i].name, bool(bw_groups[i].is_default), bw_groups[i].id) for i in range(BW_GROUPS)],
+        "versions": [(bw_versions[i].name, bw_versions[i].id) for i in range(BW_VERSIONS)],
+    }
+
+def audit_tables():
+    return {
+        "suites": [(bw_suites[i].id, bw_suites[i].openssl_name, bw_suites[i].log_name) for i in range(BW_SUITES)],
+        "alerts": [(bw_alerts[i].id, bw_alerts[i].name) for i in range(BW_ALERTS)],
+        "errors": [(bw_errors[i].error, bw_errors[i].alert, bw_errors[i].text) for i in range(BW_ERRORS)],
+        "operations": [(bw_ops[i].op, bw_ops[i].name, bw_ops[i].request_min, bw_ops[i].request_max, bw_ops[i].after,
+                        bw_ops[i].then, bool(bw_ops[i].replies), bw_ops[i].doc) for i in range(BW_OPS)],
+    }
+
+def build_facts():
+    return {"vendored": bool(BW_VENDORED), "sodium": bw_sodium_version()}
+
+# ---- decisions, for tests and tools ----
+
+def check_client_hello(const uint8_t[::1] body not None):
+    cdef ClientHello h
+    cdef int alert = hello_check(&body[0] if body.shape[0] else NULL, body.shape[0], &h)
+    if alert:
+        return alert, h.why
+    return 0, None if h.sni == NULL else (<const char *>h.sni)[:h.sni_len]
+
+def candidate_names(bytes name):
+    cdef char out[3][256]
+    cdef int i, n = name_candidates(name, len(name), out)
+    return [<bytes>out[i] for i in range(n)]
+
+def parse_proxy(bytes line):
+    cdef Addresses a
+    cdef const char *bad = proxy_parse(line, len(line), &a)
+    if bad != NULL:
+        raise ValueError((<bytes>bad).decode() or "proxy-protocol string")
+    return a.remote_ip, a.remote_port, a.local_ip, a.local_port
+
+def parse_pem(bytes text):
+    cdef Pem pem
+    cdef PemObject o
+    cdef int fault
+    cdef uint8_t *der = <uint8_t *>malloc(len(text) + 4)
+    if der == NULL:
+        raise MemoryError
+    found = []
+    try:
+        pem.p = text
+        pem.end = pem.p + len(text)
+        while True:
+            fault = pem_next(&pem, der, len(text) + 4, &o)
+            if fault == PEM_END:
+                return found
+            if fault != PEM_OK:
+                raise ValueError("malformed" if fault == PEM_MALFORMED else "unfinished")
+            found.append((o.kind, bytearray((<char *>o.der)[:o.len])))
+    finally:
+        explicit_bzero(der, len(text) + 4)
+        free(der)
+
+def escape_log(bytes text):
+    cdef Line l
+    l.len = 0
+    line_escaped(&l, text, len(text))
+    return l.text[:l.len]
+
+cdef class Records:
+    """Record protection of TLS 1.0 to 1.2 in this process: what key does, for tests and benchmarks."""
+
+    cdef br_ssl_engine_context eng
+    cdef const bw_suite *suite
+
+    def __cinit__(self, int version, int suite, const uint8_t[::1] master not None,
+                  const uint8_t[::1] client_random not None, const uint8_t[::1] server_random not None,
+                  bint is_client, bint sodium=True):
+        if master.shape[0] != 48 or client_random.shape[0] != 32 or server_random.shape[0] != 32:
+            raise ValueError("master secret of 48 bytes and randoms of 32 bytes")
+        self.suite = suite_row(suite)
+        if self.suite == NULL or version_row(version) == NULL:
+            raise ValueError("unknown suite or version")
+        bw_sodium_init()
+        records_engine(&self.eng)
+        if not sodium:
+            br_ssl_engine_set_default_chapol(&self.eng)
+        self.eng.session.version = version
+        memcpy(self.eng.session.master_secret, &master[0], 48)
+        memcpy(self.eng.client_random, &client_random[0], 32)
+        memcpy(self.eng.server_random, &server_random[0], 32)
+        records_switch(&self.eng, self.suite, is_client)
+
+    def __dealloc__(self):
+        explicit_bzero(&self.eng, sizeof(self.eng))
+
+    def seal(self, int kind, bytes plaintext):
+        cdef uint8_t slot[18544]
+        cdef size_t start = RECORD_HEADER, end = SLOT - RECORD_HEADER, n = len(plaintext)
+        cdef uint8_t *record
+        self.eng.out.vtable.max_plaintext(<const br_sslrec_out_class *const *>&self.eng.out.vtable, &start, &end)
+        if n > end - start:
+            raise ValueError("plaintext of more than %d bytes" % (end - start))
+        memcpy(slot + start, <char *>plaintext, n)
+        record = self.eng.out.vtable.encrypt(&self.eng.out.vtable, kind, self.eng.session.version, slot + start, &n)
+        return (<char *>record)[:n]
+
+    def open(self, bytes record):
+        cdef uint8_t slot[18544]
+        cdef size_t n = len(record)
+        cdef uint8_t *plain
+        if n < RECORD_HEADER or n > SLOT:
+            raise ValueError("no record")
+        memcpy(slot, <char *>record, n)
+        n -= RECORD_HEADER
+        if not self.eng.in_.vtable.check_length(<const br_sslrec_in_class *const *>&self.eng.in_.vtable, n):
+            raise ValueError("bad length")
+        plain = self.eng.in_.vtable.decrypt(&self.eng.in_.vtable, slot[0], self.eng.session.version,
+                                            slot + RECORD_HEADER, &n)
+        if plain == NULL:
+            raise ValueError("bad MAC")
+        return (<char *>plain)[:n]
+
+# ---- the connection ----
+
+def serve_connection(settings, int64_t started_ms):
+    cdef Config config
+    cdef char **argv
+    cdef int i, code
+    memset(&config, 0, sizeof(Config))
+    config.entries_num = len(settings.entries)
+    if config.entries_num > ENTRIES_MAX or len(settings.suites) > 14:
+        raise ValueError("too many entries or suites")
+    for i, (path, is_directory) in enumerate(settings.entries):
+        config.entries[i].path = c_text(path)
+        config.entries[i].is_directory = is_directory
+    config.anchors = c_text(settings.anchors)
+    config.suites_num = len(settings.suites)
+    for i, suite in enumerate(settings.suites):
+        config.suites[i] = suite
+    config.groups = settings.groups
+    config.version_min = settings.version_min
+    config.version_max = settings.version_max
+    config.server_order = settings.server_order
+    config.idle_ms = settings.idle_s * 1000
+    config.handshake_ms = settings.handshake_s * 1000
+    config.account = c_text(settings.account)
+    config.user_field = settings.user_field
+    config.proxy = settings.proxy
+    config.jail.account = c_text(settings.jail_account)
+    config.jail.directory = c_text(settings.jail_directory)
+    argv = <char **>malloc((len(settings.prog) + 1) * sizeof(char *))
+    if argv == NULL:
+        raise MemoryError
+    for i, word in enumerate(settings.prog):
+        argv[i] = c_text(word)
+    argv[len(settings.prog)] = NULL
+    config.argv = argv
+    with nogil:
+        code = connection_run(&config, started_ms)
+    free(argv)
+    return code

@@ -1,0 +1,35 @@
+/*
+ * hs_server.c - BearSSL's server handshake with one function redirected.
+ *
+ * This file is compiled in place of the vendored src/ssl/ssl_hs_server.c and is the only change of BearSSL's
+ * behaviour: the random part of ServerHello.random carries the downgrade marker of RFC 8446 section 4.1.3 when
+ * less than our maximum version is negotiated. Everything else is drawn from the DRBG as before.
+ * A test pins the hash of the file included below.
+ */
+#ifndef BEARWRAP_SYSTEM_BEARSSL
+
+#include <string.h>
+#include "inner.h"
+
+static void
+draw_random(br_hmac_drbg_context *rng, void *out, size_t len)
+{
+	static const unsigned char to_tls11[8] = { 'D', 'O', 'W', 'N', 'G', 'R', 'D', 0 };
+	br_ssl_engine_context *eng;
+
+	br_hmac_drbg_generate(rng, out, len);
+	eng = (br_ssl_engine_context *)(void *)((unsigned char *)rng - offsetof(br_ssl_engine_context, rng));
+	if ((unsigned char *)out == eng->server_random + 4 && len == 28
+		&& eng->version_max >= BR_TLS12 && eng->session.version < BR_TLS12)
+	{
+		memcpy(eng->server_random + 24, to_tls11, sizeof to_tls11);
+	}
+}
+
+#define br_hmac_drbg_generate draw_random
+#include "ssl_hs_server.c"
+
+#else
+/* The system's library has its own copy of the handshake; the marker is then missing (see `bearwrap version`). */
+typedef int bearwrap_no_shim;
+#endif

@@ -1,0 +1,18 @@
+/* hs_server.h - prototypes of the BearSSL functions that its public headers leave out. */
+#ifndef BEARWRAP_HS_SERVER_H
+#define BEARWRAP_HS_SERVER_H
+
+#ifdef BEARWRAP_SYSTEM_BEARSSL
+#include "bearssl_ssl.h"
+void br_ssl_engine_compute_master(br_ssl_engine_context *, int, const void *, size_t);
+void br_ssl_engine_switch_cbc_in(br_ssl_engine_context *, int, int, int, const br_block_cbcdec_class *, size_t);
+void br_ssl_engine_switch_cbc_out(br_ssl_engine_context *, int, int, int, const br_block_cbcenc_class *, size_t);
+void br_ssl_engine_switch_gcm_in(br_ssl_engine_context *, int, int, const br_block_ctr_class *, size_t);
+void br_ssl_engine_switch_gcm_out(br_ssl_engine_context *, int, int, const br_block_ctr_class *, size_t);
+void br_ssl_engine_switch_chapol_in(br_ssl_engine_context *, int, int);
+void br_ssl_engine_switch_chapol_out(br_ssl_engine_context *, int, int);
+#else
+#include "inner.h"
+#endif
+
+#endif

@@ -1,0 +1,332 @@
+# keyrun - the way of a byte through key, one direction each, many records a system call, no answer awaited:
+#
+#   ring in -> open -> prog's stdin          prog's stdout -> seal -> ring out
+#
+# A record is copied out of the ring once, opened in place in private memory and written to the pipe from there;
+# plaintext is read into private memory, sealed in place and the sealed record copied into the ring.
+
+cdef struct KeyRun:
+    int epoll
+    int prog_in                 # write end of prog's stdin, -1 once closed
+    int prog_out                # read end of prog's stdout, -1 once closed
+    bint port_ready             # edge-triggered: true until a read says EAGAIN
+    bint in_ready
+    bint out_ready
+    bint paused                 # a record that is no application data awaits net's word
+    bint input_end              # close prog's stdin when everything is delivered
+    bint dropping               # read and drop prog's stdout
+    bint want_room              # output waits for room in the ring
+    int empty_records
+    size_t pending              # opened records not yet written to prog: spans, and the ring bytes they came from
+    int pending_first
+    int pending_num
+    iovec pending_iov[4]
+    uint8_t control[16392]      # a sealed-record request that waits for room
+    size_t control_len
+    uint8_t in_slots[4][18544]  # BATCH x SLOT
+    uint8_t out_slots[4][18544]
+
+cdef KeyRun key_pump
+
+cdef enum:
+    EV_PORT = 0
+    EV_WAKE = 1
+    EV_IN = 2
+    EV_OUT = 3
+
+cdef bint watch(int epoll, int fd, uint32_t events, uint32_t tag) noexcept nogil:
+    """Edge-triggered; True also for a descriptor that epoll refuses because it is always ready (a regular file)."""
+    cdef epoll_event ev
+    ev.events = events | EPOLLET
+    ev.data.u32 = tag
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev) == 0 or errno == EPERM
+
+cdef bint nonblocking(int fd) noexcept nogil:
+    cdef int flags = fcntl(fd, F_GETFL)
+    return flags >= 0 and fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0
+
+cdef bint key_loop_prepare(Key *k, int wake, int prog_in, int prog_out) noexcept nogil:
+    """Everything of the loop that needs a descriptor, before the jail forbids new ones."""
+    cdef KeyRun *r = &key_pump
+    r.prog_in = prog_in
+    r.prog_out = prog_out
+    r.in_ready = True
+    r.out_ready = True
+    r.port_ready = True
+    r.epoll = epoll_create1(EPOLL_CLOEXEC)
+    return (r.epoll >= 0 and nonblocking(prog_in) and nonblocking(prog_out)
+            and watch(r.epoll, k.port, EPOLLIN, EV_PORT) and watch(r.epoll, wake, EPOLLIN, EV_WAKE)
+            and watch(r.epoll, prog_in, EPOLLOUT, EV_IN) and watch(r.epoll, prog_out, EPOLLIN, EV_OUT))
+
+cdef void key_close_input(KeyRun *r) noexcept nogil:
+    if r.prog_in >= 0:
+        close(r.prog_in)
+        r.prog_in = -1
+    r.pending_num = 0
+
+cdef int key_record(Key *k, uint8_t *slot, uint64_t *at, int *kind, uint8_t **plain, size_t *n) noexcept nogil:
+    """Open the next whole record at a ring cursor into a slot; 0, or the alert that refuses it.
+
+    The caller has seen that the ring holds something; a lying header ends the process.
+    """
+    cdef size_t left = ring_available(&k.ring) - <size_t>(at[0] - k.ring.tail)
+    cdef size_t length
+    cdef int version
+    if left < RECORD_HEADER or left > RING_SIZE:
+        key_end()
+    ring_copy_out(&k.ring, at[0], slot, RECORD_HEADER)
+    kind[0] = slot[0]
+    version = (<int>slot[1] << 8) | slot[2]
+    length = (<size_t>slot[3] << 8) | slot[4]
+    if not 20 <= kind[0] <= 23 or version != k.eng.session.version or length > CIPHERTEXT_MAX \
+            or left < RECORD_HEADER + length:
+        key_end()
+    ring_copy_out(&k.ring, at[0] + RECORD_HEADER, slot + RECORD_HEADER, length)
+    at[0] += RECORD_HEADER + length
+    if not k.eng.in_.vtable.check_length(<const br_sslrec_in_class *const *>&k.eng.in_.vtable, length):
+        return RECORD_OVERFLOW if length > PLAINTEXT_MAX else BAD_RECORD_MAC
+    n[0] = length
+    plain[0] = k.eng.in_.vtable.decrypt(&k.eng.in_.vtable, kind[0], version, slot + RECORD_HEADER, n)
+    return BAD_RECORD_MAC if plain[0] == NULL else 0
+
+cdef void key_open_one(Key *k) noexcept nogil:
+    """Open the one handshake record that the ring must hold now; reply type and text, or status 1 with the alert."""
+    cdef uint8_t *plain = NULL
+    cdef size_t n = 0
+    cdef int kind = 0
+    cdef uint64_t at = k.ring.tail
+    cdef int alert = key_record(k, key_pump.in_slots[0], &at, &kind, &plain, &n)
+    k.ring.tail = at
+    ring_publish(&k.ring)
+    if alert:
+        key_reply[0] = <uint8_t>alert
+        key_answer(k, 1, 1)
+        return
+    key_reply[0] = <uint8_t>kind
+    memcpy(key_reply + 1, plain, n)
+    key_answer(k, STATUS_OK, n + 1)
+
+cdef void key_seal_slot(Key *k, uint8_t *slot, size_t start, int kind, size_t n) noexcept nogil:
+    """Seal n bytes that lie at slot + start and put the record into the ring, whose room the caller has checked."""
+    cdef size_t total = n
+    cdef uint8_t *record = k.eng.out.vtable.encrypt(&k.eng.out.vtable, kind, k.eng.session.version, slot + start,
+                                                    &total)
+    ring_copy_in(&k.ring, record, total)
+
+cdef size_t key_slot_start(Key *k, size_t *most) noexcept nogil:
+    """Where plaintext begins in a slot under the current record protection, and how much fits in one record."""
+    cdef size_t start = RECORD_HEADER, end = SLOT - RECORD_HEADER
+    k.eng.out.vtable.max_plaintext(<const br_sslrec_out_class *const *>&k.eng.out.vtable, &start, &end)
+    most[0] = end - start if end - start < k.fragment_max else k.fragment_max
+    return start
+
+cdef bint key_control(Key *k) noexcept nogil:
+    """Seal the waiting request if there is room; False while there is none."""
+    cdef KeyRun *r = &key_pump
+    cdef size_t most, start = key_slot_start(k, &most), room = ring_room(&k.ring)
+    if room > RING_SIZE:
+        key_end()
+    if room < SLOT:
+        return False
+    if r.control_len - 1 > most:
+        key_end()
+    memcpy(r.out_slots[0] + start, r.control + 1, r.control_len - 1)
+    key_seal_slot(k, r.out_slots[0], start, r.control[0], r.control_len - 1)
+    r.control_len = 0
+    bw_store_u64(&k.ring.mine.seals, k.ring.mine.seals + 1)
+    ring_publish(&k.ring)
+    return True
+
+cdef void key_seal(Key *k, int kind, const uint8_t *p, size_t n) noexcept nogil:
+    """net may have alerts and handshake messages sealed, never application data."""
+    if kind != 21 and kind != 22:
+        key_end()
+    key_pump.control[0] = <uint8_t>kind
+    memcpy(key_pump.control + 1, p, n)
+    key_pump.control_len = n + 1
+    key_control(k)
+
+cdef bint key_flush(Key *k, uint64_t at) noexcept nogil:
+    """Write opened records to prog; True when all are delivered (or prog reads no more). Frees the ring behind them."""
+    cdef KeyRun *r = &key_pump
+    cdef ssize_t w
+    while r.pending_num and r.prog_in >= 0:
+        if not r.in_ready:
+            return False
+        w = writev(r.prog_in, r.pending_iov + r.pending_first, r.pending_num)
+        if w < 0:
+            if errno == EINTR:
+                continue
+            if errno == EAGAIN:
+                r.in_ready = False
+                return False
+            key_close_input(r)
+            break
+        while r.pending_num and <size_t>w >= r.pending_iov[r.pending_first].iov_len:
+            w -= <ssize_t>r.pending_iov[r.pending_first].iov_len
+            r.pending_first += 1
+            r.pending_num -= 1
+        if r.pending_num:
+            r.pending_iov[r.pending_first].iov_base = <uint8_t *>r.pending_iov[r.pending_first].iov_base + w
+            r.pending_iov[r.pending_first].iov_len -= <size_t>w
+    r.pending_num = 0
+    k.ring.tail = at
+    ring_publish(&k.ring)
+    return True
+
+cdef bint key_input(Key *k) noexcept nogil:
+    """ring -> prog, one batch; True when something moved."""
+    cdef KeyRun *r = &key_pump
+    cdef uint8_t *plain = NULL
+    cdef size_t n = 0, available
+    cdef int kind = 0, alert = 0, records = 0
+    cdef uint8_t answer[16400]
+    cdef uint64_t at
+    if r.pending_num:
+        return key_flush(k, k.ring.tail + r.pending)
+    available = ring_available(&k.ring)
+    if available > RING_SIZE:
+        key_end()
+    if r.paused or available == 0:
+        if available == 0 and r.input_end:
+            key_close_input(r)
+        return False
+    at = k.ring.tail
+    r.pending_first = 0
+    while records < BATCH and at - k.ring.tail < available:
+        if records and k.ring.in_[<size_t>(at & (RING_SIZE - 1))] != 23:
+            break                           # deliver what came before it first
+        alert = key_record(k, r.in_slots[records], &at, &kind, &plain, &n)
+        if alert or kind != 23:
+            break
+        if n == 0:
+            r.empty_records += 1
+            if r.empty_records > EMPTY_RECORDS_MAX:
+                alert = UNEXPECTED_MESSAGE
+                break
+            continue
+        r.empty_records = 0
+        r.pending_iov[records].iov_base = plain
+        r.pending_iov[records].iov_len = n
+        records += 1
+    r.pending_num = records
+    r.pending = <size_t>(at - k.ring.tail)
+    if alert or (kind != 23 and records == 0):
+        r.paused = True
+        answer[0] = <uint8_t>(alert if alert else kind)
+        if alert == 0:
+            memcpy(answer + 1, plain, n)
+    key_flush(k, at)
+    if r.paused and port_send(k.port, BW_EV_REFUSED if alert else BW_EV_OPENED, answer,
+                              1 if alert else n + 1) < 0:
+        key_end()
+    return True
+
+cdef bint key_output(Key *k) noexcept nogil:
+    """prog -> ring, one batch; True when something moved."""
+    cdef KeyRun *r = &key_pump
+    cdef iovec iov[4]
+    cdef size_t most, start, room, left, n
+    cdef ssize_t got
+    cdef int i, slots
+    if r.prog_out < 0 or not r.out_ready:
+        return False
+    start = key_slot_start(k, &most)
+    slots = BATCH
+    if not r.dropping:
+        room = ring_room(&k.ring)
+        if room > RING_SIZE:
+            key_end()
+        if room // SLOT < BATCH:
+            slots = <int>(room // SLOT)
+        r.want_room = slots == 0
+        if slots == 0:
+            return False
+    for i in range(slots):
+        iov[i].iov_base = r.out_slots[i] + start
+        iov[i].iov_len = most
+    got = readv(r.prog_out, iov, slots)
+    if got < 0:
+        if errno == EINTR:
+            return True
+        r.out_ready = False
+        if errno == EAGAIN:
+            return False
+        got = 0
+    if got == 0:
+        close(r.prog_out)
+        r.prog_out = -1
+        if port_send(k.port, BW_EV_OUTPUT_END, NULL, 0) < 0:
+            key_end()
+        return True
+    # a short read emptied the pipe: the next byte is a new edge
+    r.out_ready = <size_t>got == most * <size_t>slots
+    if r.dropping:
+        return True
+    left = <size_t>got
+    i = 0
+    while left:
+        n = left if left < most else most
+        key_seal_slot(k, r.out_slots[i], start, 23, n)
+        left -= n
+        i += 1
+    ring_publish(&k.ring)
+    return True
+
+cdef bint key_port(Key *k) noexcept nogil:
+    """One message of the port, if there is one; True when one was served."""
+    cdef KeyRun *r = &key_pump
+    cdef const bw_op *op
+    cdef ssize_t n
+    if not r.port_ready:
+        return False
+    n = recv(k.port, key_message, MESSAGE_MAX, MSG_DONTWAIT)
+    if n < 0 and (errno == EAGAIN or errno == EINTR):
+        r.port_ready = errno == EINTR
+        return False
+    op = key_check(k, n)
+    if op.op == BW_OP_RESUME:
+        r.paused = False
+    elif op.op == BW_OP_END_INPUT:
+        r.input_end = True
+    elif op.op == BW_OP_DROP_OUTPUT:
+        r.dropping = True
+        r.want_room = False
+        key_close_input(r)
+    else:
+        key_operation(k, op, key_message + 1, <size_t>(n - 1))
+    return True
+
+cdef void key_run(Key *k) noexcept nogil:
+    """Move application data until net closes the port."""
+    cdef KeyRun *r = &key_pump
+    cdef epoll_event events[4]
+    cdef bint moved
+    cdef size_t room
+    cdef int i, n
+    while True:
+        moved = False
+        if r.control_len == 0:
+            moved = key_port(k)
+        if r.control_len:
+            moved = key_control(k) or moved
+        moved = key_input(k) or moved
+        if r.control_len == 0:
+            moved = key_output(k) or moved
+        if moved:
+            continue
+        ring_sleeping(&k.ring)
+        room = ring_room(&k.ring)
+        if (not r.paused and not r.pending_num and ring_available(&k.ring)) \
+                or ((r.want_room or r.control_len) and room >= SLOT):
+            ring_awake(&k.ring)
+            continue
+        n = epoll_wait(r.epoll, events, 4, -1)
+        ring_awake(&k.ring)
+        for i in range(n):
+            if events[i].data.u32 == EV_PORT:
+                r.port_ready = True
+            elif events[i].data.u32 == EV_IN:
+                r.in_ready = True
+            elif events[i].data.u32 == EV_OUT:
+                r.out_ready = True

@@ -1,0 +1,28 @@
+# limits - every size and time that a peer could otherwise choose, with its reason.
+
+cdef enum:
+    RECORD_HEADER = 5
+    PLAINTEXT_MAX = 16384            # RFC 5246 section 6.2.1
+    CIPHERTEXT_MAX = 16384 + 2048    # RFC 5246 section 6.2.3
+    RING_SIZE = 262144               # one direction; 16 full records, a power of two
+    BATCH = 4                        # records that key opens or seals per system call on prog's pipe
+    SLOT = 5 + 16384 + 2048 + 107    # one record in private memory, with room before the plaintext for header and IV
+    CLIENT_HELLO_MAX = 131072        # OpenSSL allows 131,396; an extension alone may be 65,535
+    CERTIFICATE_MAX = 65536          # a client's chain; OpenSSL allows 100 KiB, real chains are under 10 KiB
+    HANDSHAKE_MAX = 2048             # every other message of a client: a signature of RSA 4096 is 512 bytes
+    TRANSCRIPT_MAX = 262144          # handshake messages up to CertificateVerify, anchors' names included
+    WARNINGS_MAX = 4                 # consecutive warning alerts (OpenSSL stops at 5)
+    EMPTY_RECORDS_MAX = 32           # consecutive empty application records (OpenSSL stops at 32)
+    RENEGOTIATIONS_MAX = 4           # refused renegotiation attempts
+    CHAIN_MAX = 16                   # certificates of one chain (tlswrapper)
+    CHAIN_BYTES_MAX = 98304          # the chain's DER on its way to net
+    ENTRIES_MAX = 4                  # -f and -d together (tlswrapper)
+    CANDIDATES_MAX = 12              # entries x names tried
+    PEM_MAX = 262144                 # a PEM file
+    SNI_MAX = 255
+    MESSAGE_MAX = 131072             # one key port message
+    ACCOUNT_MAX = 256
+    LINGER_MS = 1000                 # after our alert or close_notify, read and drop for so long...
+    LINGER_BYTES = 65536             # ...or so many bytes, else a reset would eat the last record
+    GRACE_MS = 1000                  # prog gets EOF, then so long to end, then SIGTERM; again, then SIGKILL
+    PROXY_MAX = 127                  # a PROXY v1 line with its LF

@@ -1,0 +1,130 @@
+# log - one event, one line, one write(2) on descriptor 2.
+#
+# Line: NAME: LEVEL: [IP: ]MESSAGE[ (ERRNO)][ [ID]]  (tlswrapper's format). Usable in every process, before and
+# after the jail: no allocation, no file, no interpreter. No secret is ever an argument.
+
+cdef enum LogLevel:
+    LOG_QUIET = 0
+    LOG_FATAL = 1
+    LOG_ERROR = 2
+    LOG_WARNING = 2
+    LOG_INFO = 2
+    LOG_DEBUG = 3
+    LOG_TRACING = 4
+
+cdef enum:
+    LOG_LINE_MAX = 4096
+    LOG_ID_MAX = 68
+
+cdef struct Log:
+    int level
+    char name[32]
+    char id[72]
+    char ip[64]
+
+cdef Log log_state
+
+cdef const char *errno_word(int number) noexcept nogil:
+    """The original's words for an errno; 'unknown error' for one it does not list."""
+    if number == ENOENT: return "file does not exist"
+    if number == EACCES: return "access denied"
+    if number == EPERM: return "permission denied"
+    if number == ENOTDIR: return "not a directory"
+    if number == EISDIR: return "is a directory"
+    if number == EINVAL: return "invalid argument"
+    if number == ECONNREFUSED: return "connection refused"
+    if number == ETIMEDOUT: return "timed out"
+    if number == EHOSTUNREACH: return "host unreachable"
+    if number == ENETUNREACH: return "network unreachable"
+    if number == ECONNRESET: return "connection reset"
+    if number == EPIPE: return "broken pipe"
+    if number == EPROTO: return "protocol error"
+    if number == EBADF: return "file descriptor not open"
+    if number == ENOMEM: return "out of memory"
+    if number == EMFILE: return "process cannot open more files"
+    if number == EAGAIN: return "temporary failure"
+    if number == EINPROGRESS: return "operation in progress"
+    return "unknown error"
+
+cdef struct Line:
+    char text[4096]
+    size_t len
+
+cdef void line_raw(Line *l, const char *s) noexcept nogil:
+    cdef size_t n = strlen(s)
+    if n > LOG_LINE_MAX - 128 - l.len:
+        n = LOG_LINE_MAX - 128 - l.len
+    memcpy(l.text + l.len, s, n)
+    l.len += n
+
+cdef void line_escaped(Line *l, const char *s, size_t n) noexcept nogil:
+    """LF, CR and TAB by name, other bytes outside printable ASCII as \\xhh: one record is always one line."""
+    cdef size_t i
+    cdef unsigned char c
+    cdef const char *hexdigits = "0123456789abcdef"
+    for i in range(n):
+        if l.len > LOG_LINE_MAX - 160:
+            return
+        c = <unsigned char>s[i]
+        if c == 10 or c == 13 or c == 9:
+            l.text[l.len] = c'\\'
+            l.text[l.len + 1] = c'n' if c == 10 else (c'r' if c == 13 else c't')
+            l.len += 2
+        elif c < 32 or c > 126:
+            l.text[l.len] = c'\\'
+            l.text[l.len + 1] = c'x'
+            l.text[l.len + 2] = hexdigits[c >> 4]
+            l.text[l.len + 3] = hexdigits[c & 15]
+            l.len += 4
+        else:
+            l.text[l.len] = <char>c
+            l.len += 1
+
+cdef void log_write(int level, const char *word, bint with_ip, int err, const char *message,
+                    size_t len) noexcept nogil:
+    """Write one line when the verbosity admits it; errno is unchanged after it."""
+    cdef Line l
+    cdef int saved = errno
+    if log_state.level < level:
+        return
+    l.len = 0
+    line_escaped(&l, log_state.name, strlen(log_state.name))
+    line_raw(&l, ": ")
+    line_raw(&l, word)
+    line_raw(&l, ": ")
+    if with_ip and log_state.ip[0] != 0:
+        line_escaped(&l, log_state.ip, strlen(log_state.ip))
+        line_raw(&l, ": ")
+    line_escaped(&l, message, len)
+    if err != 0:
+        line_raw(&l, " (")
+        line_raw(&l, errno_word(err))
+        line_raw(&l, ")")
+    if log_state.level >= LOG_INFO and log_state.id[0] != 0:
+        line_raw(&l, "[" if err != 0 else " [")
+        line_escaped(&l, log_state.id, strlen(log_state.id))
+        line_raw(&l, "]")
+    l.text[l.len] = c'\n'
+    l.len += 1
+    if write(2, l.text, l.len) < 0:
+        pass
+    set_errno(saved)
+
+# A message is put together with snprintf by the caller; the names say level and whether the address is shown.
+cdef void log_fatal(const char *message, int err) noexcept nogil:
+    log_write(LOG_FATAL, "fatal", True, err, message, strlen(message))
+
+cdef void log_error(const char *message, int err) noexcept nogil:
+    log_write(LOG_ERROR, "error", True, err, message, strlen(message))
+
+cdef void log_warning(const char *message, int err) noexcept nogil:
+    log_write(LOG_WARNING, "warning", True, err, message, strlen(message))
+
+cdef void log_info(const char *message) noexcept nogil:
+    log_write(LOG_INFO, "info", True, 0, message, strlen(message))
+
+cdef void log_debug(const char *message) noexcept nogil:
+    log_write(LOG_DEBUG, "debug", True, 0, message, strlen(message))
+
+cdef void log_tracing(const char *message) noexcept nogil:
+    log_write(LOG_TRACING, "tracing", True, 0, message, strlen(message))

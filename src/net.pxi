@@ -1,0 +1,214 @@
+# net - the process that talks to the network: the original pid, the socket's owner, the holder of no secret.
+#
+# This part is what its phases share: time, waiting, descriptors, alerts. nethandshake.pxi brings the connection to
+# its keys, netrun.pxi moves records, netend.pxi ends it and reaps.
+
+cdef enum Await:
+    AWAIT_HELLO = 1
+    AWAIT_CERTIFICATE = 11
+    AWAIT_KEY_EXCHANGE = 16
+    AWAIT_VERIFY = 15
+    AWAIT_CIPHER_SPEC = 2
+    AWAIT_FINISHED = 20
+    AWAIT_NOTHING = 0
+
+cdef enum End:
+    END_NOT = 0
+    END_OUTPUT = 1          # prog closed its stdout; everything is sent
+    END_NOTIFY = 2          # the client's close_notify
+    END_ALERT = 3           # we refuse the peer
+    END_REFUSED = 4         # the peer's fatal alert
+    END_LOST = 5            # reset, or a failed write
+    END_IDLE = 6            # -t
+    END_DEADLINE = 7        # -T
+    END_SIGNAL = 8          # SIGTERM
+    END_KEY = 9             # the key process is gone
+    END_EARLY = 10          # EOF before the handshake was done
+
+cdef struct Net:
+    Config *config
+    int port
+    int epoll
+    int signals             # signalfd: SIGTERM, SIGCHLD
+    int fd_in
+    int fd_out
+    int killer_read         # a pipe whose O_ASYNC signal goes to prog, the only way to signal from the jail
+    int killer_write
+    pid_t prog
+    pid_t key
+    bint prog_done
+    bint key_done
+    int prog_status
+    Ring ring
+    int64_t deadline        # monotonic ms; of the handshake, then of idleness
+    Addresses addresses
+    bint in_ready           # edge-triggered: true until a read says EAGAIN
+    bint out_ready
+    bint port_ready
+    int end                 # End
+    int alert               # the alert to send, NO_ALERT for none
+    int version             # negotiated, 0 before
+    int await_
+    int warnings            # consecutive warning alerts
+    int renegotiations
+    uint8_t alert_half      # first byte of an alert split over records
+    bint alert_split
+    # handshake only
+    size_t have             # bytes in rbuf
+    size_t used             # of which consumed
+    size_t message_len      # bytes collected of the current handshake message
+    size_t out_len          # bytes in wbuf
+    # records only
+    uint64_t filled         # bytes read into the ring, framed or not
+    uint64_t seals          # seal operations asked for
+    bint in_open
+    bint output_ended       # prog's stdout is at its end and sealed
+    bint input_ended        # end-input was asked for
+    int64_t drained_ms      # after prog's exit: when a grandchild's hold on stdout ends
+
+cdef Net net_process
+cdef uint8_t net_rbuf[24576]            # one record and what came with it
+cdef uint8_t net_message[131080]        # one handshake message, CLIENT_HELLO_MAX
+cdef uint8_t net_wbuf[262144]           # our flight: chain and anchors' names at their largest
+
+cdef int64_t now_ms() noexcept nogil:
+    cdef timespec ts
+    clock_gettime(CLOCK_MONOTONIC, &ts)
+    return <int64_t>ts.tv_sec * 1000 + ts.tv_nsec // 1000000
+
+cdef void net_reap(Net *net) noexcept nogil:
+    """Collect children that have ended, without waiting."""
+    cdef int status = 0
+    if not net.prog_done and waitpid(net.prog, &status, WNOHANG) == net.prog:
+        net.prog_done = True
+        net.prog_status = status
+        # what a grandchild may still write is awaited for as long as EOF alone would be
+        net.drained_ms = now_ms() + GRACE_MS
+    if not net.key_done and waitpid(net.key, &status, WNOHANG) == net.key:
+        net.key_done = True
+
+cdef void net_signals(Net *net) noexcept nogil:
+    cdef signalfd_siginfo info
+    while read(net.signals, &info, sizeof(info)) == sizeof(info):
+        if <int>info.ssi_signo == SIGTERM and net.end == END_NOT:
+            net.end = END_SIGNAL
+    net_reap(net)
+    if net.key_done and net.end == END_NOT:
+        net.end = END_KEY
+
+cdef enum:
+    EV_SIGNAL = 4
+    EV_CLIENT_IN = 5
+    EV_CLIENT_OUT = 6
+
+cdef void net_sleep(Net *net, int64_t until) noexcept nogil:
+    """Wait for an event, at most until a monotonic time (negative: without limit)."""
+    cdef epoll_event events[6]
+    cdef int64_t timeout = -1
+    cdef int i, n
+    if until >= 0:
+        timeout = until - now_ms()
+        if timeout < 0:
+            timeout = 0
+        if timeout > 60000:
+            timeout = 60000
+    n = epoll_wait(net.epoll, events, 6, <int>timeout)
+    for i in range(n):
+        if events[i].data.u32 == EV_CLIENT_IN:
+            net.in_ready = True
+        elif events[i].data.u32 == EV_CLIENT_OUT:
+            net.out_ready = True
+        elif events[i].data.u32 == EV_PORT:
+            net.port_ready = True
+        elif events[i].data.u32 == EV_SIGNAL:
+            net_signals(net)
+
+cdef bint net_prepare(Net *net, int wake) noexcept nogil:
+    """Everything that needs a new descriptor, before the jail."""
+    cdef sigset_t mask
+    cdef int yes = 1
+    # Nagle would hold our Finished until the client's delayed acknowledgement; records are written whole anyway.
+    # A descriptor that is no TCP socket refuses it, which is fine.
+    setsockopt(net.fd_out, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes))
+    sigemptyset(&mask)
+    sigaddset(&mask, SIGTERM)
+    sigaddset(&mask, SIGCHLD)
+    net.in_ready = True
+    net.out_ready = True
+    net.in_open = True
+    net.alert = NO_ALERT
+    if sigprocmask(SIG_BLOCK, &mask, NULL) < 0:
+        return False
+    net.signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK)
+    net.epoll = epoll_create1(EPOLL_CLOEXEC)
+    return (net.signals >= 0 and net.epoll >= 0 and watch(net.epoll, net.signals, EPOLLIN, EV_SIGNAL)
+            and watch(net.epoll, wake, EPOLLIN, EV_WAKE) and watch(net.epoll, net.port, EPOLLIN, EV_PORT)
+            and watch(net.epoll, net.fd_in, EPOLLIN | EPOLLRDHUP, EV_CLIENT_IN)
+            and watch(net.epoll, net.fd_out, EPOLLOUT, EV_CLIENT_OUT)
+            and nonblocking(net.fd_in) and nonblocking(net.fd_out))
+
+cdef void net_fail(Net *net, int alert, const char *why) noexcept nogil:
+    """Refuse the peer: the first reason counts."""
+    cdef char m[256]
+    if net.end != END_NOT:
+        return
+    net.end = END_ALERT
+    net.alert = alert
+    if net.await_ == AWAIT_NOTHING:
+        snprintf(m, sizeof(m), "TLS error: %s", why)
+        log_error(m, 0)
+        snprintf(m, sizeof(m), "TLS sent alert: %s", alert_name(alert))
+        log_error(m, 0)
+    else:
+        snprintf(m, sizeof(m), "TLS error: %s", why)
+        log_debug(m)
+        snprintf(m, sizeof(m), "tls phase: handshake failed, %s", alert_name(alert))
+        log_debug(m)
+
+cdef int record_check(Net *net, const uint8_t *header, bint sealed) noexcept nogil:
+    """Check a record header (RFC 5246 section 6.2.1); 0 or the alert that refuses it."""
+    cdef int version = (<int>header[1] << 8) | header[2]
+    cdef size_t length = (<size_t>header[3] << 8) | header[4]
+    if not 20 <= header[0] <= 23:
+        return UNEXPECTED_MESSAGE
+    if header[1] != 3 or (net.version and version != net.version):
+        return PROTOCOL_VERSION
+    if length > (CIPHERTEXT_MAX if sealed else PLAINTEXT_MAX):
+        return RECORD_OVERFLOW
+    # application data before the keys are there, and empty fragments of the other types, are never legal in clear
+    if not sealed and (header[0] == 23 or length == 0):
+        return UNEXPECTED_MESSAGE
+    return 0
+
+cdef void net_alert_received(Net *net, int level, int number) noexcept nogil:
+    cdef char m[128]
+    if level != 1 and level != 2:
+        net_fail(net, ILLEGAL_PARAMETER, "alert of an unknown level")
+        return
+    if number == CLOSE_NOTIFY:
+        net.end = END_NOTIFY
+        return
+    snprintf(m, sizeof(m), "TLS received alert: %s", alert_name(number))
+    if net.await_ == AWAIT_NOTHING:
+        log_error(m, 0)
+    else:
+        log_debug(m)
+    if level == 2:
+        net.end = END_REFUSED
+        return
+    net.warnings += 1
+    if net.warnings > WARNINGS_MAX:
+        net_fail(net, UNEXPECTED_MESSAGE, "too many warning alerts")
+
+cdef void net_alerts(Net *net, const uint8_t *p, size_t n) noexcept nogil:
+    """The content of an alert record: pairs of bytes, possibly split over records (RFC 5246 section 6.2.1)."""
+    cdef size_t i
+    for i in range(n):
+        if net.end != END_NOT:
+            return
+        if not net.alert_split:
+            net.alert_half = p[i]
+            net.alert_split = True
+        else:
+            net.alert_split = False
+            net_alert_received(net, net.alert_half, p[i])

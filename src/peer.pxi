@@ -1,0 +1,286 @@
+# peer - the client's certificate, judged wholly inside key (RFC 5246 sections 7.4.6 and 7.4.8).
+#
+# net hands over the chain, then the transcript and the signature. key hashes the transcript itself and walks it:
+# it must hold the randoms that key has seen and the public point that key drew for this connection, so that a
+# conquered net can replay no signature of another handshake.
+
+cdef enum:
+    ANCHORS_MAX = 16        # tlswrapper's limit on -a
+    FIELD_MAX = 256         # a -U value
+    PARTS = 6               # C, ST, L, O, OU, CN
+
+cdef struct Anchors:
+    int num
+    br_x509_trust_anchor list[16]
+    uint8_t keys[16][600]   # the public keys' numbers, copied out of the decoder
+    uint8_t *names          # the distinguished names, one after the other
+    size_t names_len
+    size_t names_room
+
+cdef struct Peer:
+    br_x509_minimal_context x509
+    br_name_element elements[7]
+    char part[6][132]
+    char field[256]         # the -U field's value
+    int key_type            # 0 until the chain is good
+    uint8_t chain_hash[32]  # SHA-256 of the Certificate message's certificate list
+    uint8_t leaf_hash[32]   # SHA-256 of the client's certificate
+
+cdef struct Transcript:
+    br_multihash_context hash
+    uint8_t header[4]
+    int header_have
+    uint32_t kind
+    uint32_t left           # bytes of the current message still to come
+    uint32_t at             # offset in it
+    int step                # position in the expected order
+    bint bad
+    size_t total
+    br_sha256_context list  # of the client's certificate list
+    uint8_t seen[256]       # the head of the current message
+
+# attribute types of X.520 and PKCS#9, each with its length before it as BearSSL wants it
+cdef const uint8_t *oid_common_name = <const uint8_t *>b"\x03\x55\x04\x03"
+cdef const uint8_t *oid_email = <const uint8_t *>b"\x09\x2a\x86\x48\x86\xf7\x0d\x01\x09\x01"
+
+cdef void append_name(void *ctx, const void *buf, size_t n) noexcept nogil:
+    cdef Anchors *a = <Anchors *>ctx
+    if a.names_len + n <= a.names_room:
+        memcpy(a.names + a.names_len, buf, n)
+    a.names_len += n
+
+cdef bint anchor_key(br_x509_pkey *src, br_x509_pkey *dst, uint8_t *room) noexcept nogil:
+    """Copy a public key out of the decoder, which the next certificate overwrites."""
+    dst[0] = src[0]
+    if src.key_type == BR_KEYTYPE_RSA:
+        if src.key.rsa.nlen + src.key.rsa.elen > 600:
+            return False
+        memcpy(room, src.key.rsa.n, src.key.rsa.nlen)
+        memcpy(room + src.key.rsa.nlen, src.key.rsa.e, src.key.rsa.elen)
+        dst.key.rsa.n = room
+        dst.key.rsa.e = room + src.key.rsa.nlen
+        return True
+    if src.key.ec.qlen > 600:
+        return False
+    memcpy(room, src.key.ec.q, src.key.ec.qlen)
+    dst.key.ec.q = room
+    return True
+
+cdef bint anchors_parse(Anchors *a, const uint8_t *text, size_t n) noexcept nogil:
+    """Every certificate of a PEM text becomes an anchor, a non-CA one for direct trust; False when one is bad."""
+    cdef Pem pem
+    cdef PemObject object
+    cdef br_x509_decoder_context decoder
+    cdef uint8_t *der = <uint8_t *>malloc(n + 4)
+    cdef size_t start
+    cdef int fault = PEM_OK
+    memset(a, 0, sizeof(Anchors))
+    a.names_room = n + 4
+    a.names = <uint8_t *>malloc(a.names_room)
+    if der == NULL or a.names == NULL:
+        return False
+    pem.p = <const char *>text
+    pem.end = pem.p + n
+    while True:
+        fault = pem_next(&pem, der, n + 4, &object)
+        if fault != PEM_OK:
+            break
+        if object.kind != PEM_CERTIFICATE:
+            continue
+        start = a.names_len
+        br_x509_decoder_init(&decoder, append_name, a)
+        br_x509_decoder_push(&decoder, object.der, object.len)
+        if a.num == ANCHORS_MAX or br_x509_decoder_get_pkey(&decoder) == NULL or a.names_len > a.names_room:
+            fault = PEM_MALFORMED
+            break
+        a.list[a.num].dn.data = a.names + start
+        a.list[a.num].dn.len = a.names_len - start
+        a.list[a.num].flags = BR_X509_TA_CA if br_x509_decoder_isCA(&decoder) else 0
+        if not anchor_key(br_x509_decoder_get_pkey(&decoder), &a.list[a.num].pkey, a.keys[a.num]):
+            fault = PEM_MALFORMED
+            break
+        a.num += 1
+    free(der)
+    return fault == PEM_END and a.num > 0
+
+cdef const char *part_label(int i) noexcept nogil:
+    if i == 0: return "C"
+    if i == 1: return "ST"
+    if i == 2: return "L"
+    if i == 3: return "O"
+    if i == 4: return "OU"
+    return "CN"
+
+cdef const uint8_t *part_oid(int i) noexcept nogil:
+    if i == 0: return <const uint8_t *>b"\x03\x55\x04\x06"
+    if i == 1: return <const uint8_t *>b"\x03\x55\x04\x08"
+    if i == 2: return <const uint8_t *>b"\x03\x55\x04\x07"
+    if i == 3: return <const uint8_t *>b"\x03\x55\x04\x0a"
+    if i == 4: return <const uint8_t *>b"\x03\x55\x04\x0b"
+    return oid_common_name
+
+cdef size_t part_room(int i) noexcept nogil:
+    """X.520's upper bounds, and the NUL."""
+    return 3 if i == 0 else (129 if i < 3 else 65)
+
+cdef unsigned peer_chain(Peer *peer, Anchors *anchors, int user_field, const uint8_t *list, size_t n) noexcept nogil:
+    """Validate a Certificate message's certificate_list (after its 3-byte length); 0 or a BearSSL error."""
+    cdef Cursor c = cursor_over(list, n)
+    cdef Cursor cert
+    cdef const br_x509_class **x = &peer.x509.vtable
+    cdef const br_x509_pkey *pk
+    cdef unsigned usages = 0, err
+    cdef int i, count = 0
+    br_x509_minimal_init_full(&peer.x509, anchors.list, anchors.num)
+    for i in range(PARTS):
+        peer.elements[i].oid = part_oid(i)
+        peer.elements[i].buf = peer.part[i]
+        peer.elements[i].len = part_room(i)
+    peer.elements[PARTS].oid = oid_email if user_field == USER_EMAIL else oid_common_name
+    peer.elements[PARTS].buf = peer.field
+    peer.elements[PARTS].len = sizeof(peer.field)
+    br_x509_minimal_set_name_elements(&peer.x509, peer.elements, PARTS + 1)
+    hash_once(br_sha256_ID, list, n, peer.chain_hash)
+    x[0].start_chain(x, NULL)
+    while c.left:
+        cert = take_vector(&c, 3)
+        count += 1
+        if c.bad or cert.left == 0 or count > CHAIN_MAX:
+            return BR_ERR_BAD_PARAM
+        if count == 1:
+            hash_once(br_sha256_ID, cert.p, cert.left, peer.leaf_hash)
+        x[0].start_cert(x, <uint32_t>cert.left)
+        x[0].append(x, cert.p, cert.left)
+        x[0].end_cert(x)
+    err = x[0].end_chain(x)
+    if err:
+        return err
+    pk = x[0].get_pkey(x, &usages)
+    if pk == NULL or not usages & BR_KEYTYPE_SIGN:
+        return BR_ERR_WRONG_KEY_USAGE
+    peer.key_type = pk.key_type
+    return 0
+
+cdef void transcript_start(Transcript *t) noexcept nogil:
+    memset(t, 0, sizeof(Transcript))
+    hash_all(&t.hash)
+
+cdef bint transcript_message(Transcript *t, Peer *peer, const uint8_t *client_random, const uint8_t *server_random,
+                             const uint8_t *point, size_t point_len) noexcept nogil:
+    """Judge a finished message by the head of it that was kept; the order is that of RFC 5246 section 7.3."""
+    cdef const uint8_t *order = <const uint8_t *>b"\x01\x02\x0b\x0c\x0d\x0e\x0b\x10"
+    cdef uint8_t digest[32]
+    if t.step >= 8 or t.kind != order[t.step]:
+        return False
+    t.step += 1
+    if t.step == 1:
+        return t.at >= 34 and memcmp(t.seen + 2, client_random, 32) == 0
+    if t.step == 2:
+        return t.at >= 34 and memcmp(t.seen + 2, server_random, 32) == 0
+    if t.step == 4:
+        return t.at > 4 + point_len and t.seen[3] == point_len and memcmp(t.seen + 4, point, point_len) == 0
+    if t.step == 7:
+        br_sha256_out(&t.list, digest)
+        return memcmp(digest, peer.chain_hash, 32) == 0
+    return True
+
+cdef void transcript_feed(Transcript *t, Peer *peer, const uint8_t *data, size_t n, const uint8_t *client_random,
+                          const uint8_t *server_random, const uint8_t *point, size_t point_len) noexcept nogil:
+    """Hash the next piece of the transcript and follow its messages; a wrong one sets `bad`."""
+    cdef size_t k, skip
+    t.total += n
+    if t.total > TRANSCRIPT_MAX:
+        t.bad = True
+    if t.bad:
+        return
+    br_multihash_update(&t.hash, data, n)
+    while n:
+        if t.header_have < 4:
+            t.header[t.header_have] = data[0]
+            t.header_have += 1
+            data += 1
+            n -= 1
+            if t.header_have < 4:
+                continue
+            t.kind = t.header[0]
+            t.left = (<uint32_t>t.header[1] << 16) | (<uint32_t>t.header[2] << 8) | t.header[3]
+            t.at = 0
+            br_sha256_init(&t.list)
+        k = n if n < t.left else t.left
+        if t.at < sizeof(t.seen) and k:
+            memcpy(t.seen + t.at, data, k if k < sizeof(t.seen) - t.at else sizeof(t.seen) - t.at)
+        if k:
+            # the list after its 3-byte length, as peer_chain hashed it
+            skip = 3 - t.at if t.at < 3 else 0
+            if skip < k:
+                br_sha224_update(&t.list, data + skip, k - skip)
+        t.at += <uint32_t>k
+        t.left -= <uint32_t>k
+        data += k
+        n -= k
+        if t.left == 0:
+            t.header_have = 0
+            if not transcript_message(t, peer, client_random, server_random, point, point_len):
+                t.bad = True
+                return
+
+cdef int peer_verify(Peer *peer, Transcript *t, int version, const uint8_t *body, size_t n) noexcept nogil:
+    """Verify a CertificateVerify's body over the transcript; 0 or a BearSSL error."""
+    cdef Cursor c = cursor_over(body, n)
+    cdef Cursor sig
+    cdef const br_x509_pkey *pk = peer.x509.vtable.get_pkey(<const br_x509_class *const *>&peer.x509.vtable, NULL)
+    cdef uint8_t digest[64]
+    cdef uint8_t signed_digest[64]
+    cdef size_t digest_len
+    cdef int hash_id = 0, algorithm
+    if version >= BR_TLS12:
+        hash_id = <int>take_uint(&c, 1)
+        algorithm = <int>take_uint(&c, 1)
+        if algorithm != (1 if pk.key_type == BR_KEYTYPE_RSA else 3) or not br_sha1_ID <= hash_id <= br_sha512_ID:
+            return BR_ERR_INVALID_ALGORITHM
+    elif pk.key_type == BR_KEYTYPE_EC:
+        hash_id = br_sha1_ID
+    sig = take_vector(&c, 2)
+    if c.bad or c.left:
+        return BR_ERR_BAD_PARAM
+    if t.bad or t.step != 8 or t.header_have:
+        return BR_ERR_BAD_SIGNATURE
+    if hash_id == 0:
+        br_multihash_out(&t.hash, br_md5_ID, digest)
+        br_multihash_out(&t.hash, br_sha1_ID, digest + 16)
+        digest_len = 36
+    else:
+        digest_len = br_multihash_out(&t.hash, hash_id, digest)
+    if pk.key_type == BR_KEYTYPE_EC:
+        if not br_ecdsa_vrfy_asn1_get_default()(br_ec_get_default(), digest, digest_len, &pk.key.ec, sig.p, sig.left):
+            return BR_ERR_BAD_SIGNATURE
+        return 0
+    if not br_rsa_pkcs1_vrfy_get_default()(sig.p, sig.left, hash_oid(hash_id), digest_len, &pk.key.rsa, signed_digest) \
+            or memcmp(signed_digest, digest, digest_len) != 0:
+        return BR_ERR_BAD_SIGNATURE
+    return 0
+
+cdef void subject_text(Peer *peer, char *out, size_t room) noexcept nogil:
+    """C, ST, L, O, OU, CN joined by ", "; missing ones skipped, a bad one `<invalid>` (s6-tlsc's form)."""
+    cdef size_t n = 0, i
+    cdef int k
+    cdef const char *v
+    out[0] = 0
+    for k in range(PARTS):
+        if peer.elements[k].status == 0:
+            continue
+        if n:
+            n += <size_t>snprintf(out + n, room - n, ", ")
+        n += <size_t>snprintf(out + n, room - n, "%s=", part_label(k))
+        v = "<invalid>"
+        if peer.elements[k].status > 0:
+            v = peer.part[k]
+        i = 0
+        while v[i] and n + 3 < room:
+            if peer.elements[k].status > 0 and strchr(",=+<>#\\\n", v[i]) != NULL:
+                out[n] = c'\\'
+                n += 1
+            out[n] = v[i]
+            n += 1
+            i += 1
+        out[n] = 0

@@ -1,0 +1,78 @@
+/*
+ * primitives.h - ChaCha20-Poly1305 by libsodium behind BearSSL's function types, where libsodium was found.
+ *
+ * libsodium's is constant-time as BearSSL's is, and about four times as fast (DESIGN.md, Primitives). It is called
+ * for a whole record, so one poly1305 "run" does cipher and tag; the chacha20 function given to it is not used.
+ */
+#ifndef BEARWRAP_PRIMITIVES_H
+#define BEARWRAP_PRIMITIVES_H
+
+#include "bearssl.h"
+
+#ifdef BEARWRAP_SODIUM
+#include <string.h>
+#include <sodium.h>
+
+static int bw_sodium_init(void) { return sodium_init() >= 0; }
+static const char *bw_sodium_version(void) { return sodium_version_string(); }
+
+static uint32_t
+bw_chacha20_run(const void *key, const void *iv, uint32_t cc, void *data, size_t len)
+{
+	crypto_stream_chacha20_ietf_xor_ic(data, data, len, iv, cc, key);
+	return cc + (uint32_t)((len + 63) >> 6);
+}
+
+/* RFC 8439 section 2.8: tag over the padded additional data, the padded ciphertext and both lengths. */
+static void
+bw_poly1305_run(const void *key, const void *iv, void *data, size_t len,
+	const void *aad, size_t aad_len, void *tag, br_chacha20_run ichacha, int encrypt)
+{
+	static const unsigned char zeros[16];
+	crypto_onetimeauth_poly1305_state state;
+	unsigned char block[64], lengths[16];
+	int i;
+
+	(void)ichacha;
+	crypto_stream_chacha20_ietf(block, sizeof block, iv, key);
+	crypto_onetimeauth_poly1305_init(&state, block);
+	if (encrypt) {
+		crypto_stream_chacha20_ietf_xor_ic(data, data, len, iv, 1, key);
+	}
+	for (i = 0; i < 8; i ++) {
+		lengths[i] = (unsigned char)((uint64_t)aad_len >> (8 * i));
+		lengths[8 + i] = (unsigned char)((uint64_t)len >> (8 * i));
+	}
+	crypto_onetimeauth_poly1305_update(&state, aad, aad_len);
+	crypto_onetimeauth_poly1305_update(&state, zeros, (16 - (aad_len & 15)) & 15);
+	crypto_onetimeauth_poly1305_update(&state, data, len);
+	crypto_onetimeauth_poly1305_update(&state, zeros, (16 - (len & 15)) & 15);
+	crypto_onetimeauth_poly1305_update(&state, lengths, sizeof lengths);
+	crypto_onetimeauth_poly1305_final(&state, tag);
+	if (!encrypt) {
+		crypto_stream_chacha20_ietf_xor_ic(data, data, len, iv, 1, key);
+	}
+	sodium_memzero(block, sizeof block);
+	sodium_memzero(&state, sizeof state);
+}
+
+static void
+bw_set_chapol(br_ssl_engine_context *eng)
+{
+	br_ssl_engine_set_chacha20(eng, &bw_chacha20_run);
+	br_ssl_engine_set_poly1305(eng, &bw_poly1305_run);
+	br_ssl_engine_set_chapol(eng, &br_sslrec_in_chapol_vtable, &br_sslrec_out_chapol_vtable);
+}
+#else
+static int bw_sodium_init(void) { return 1; }
+static const char *bw_sodium_version(void) { return ""; }
+static void bw_set_chapol(br_ssl_engine_context *eng) { br_ssl_engine_set_default_chapol(eng); }
+#endif
+
+#ifdef BEARWRAP_SYSTEM_BEARSSL
+enum { BW_VENDORED = 0 };
+#else
+enum { BW_VENDORED = 1 };
+#endif
+
+#endif

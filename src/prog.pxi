@@ -1,0 +1,99 @@
+# prog - the process that becomes the wrapped program: it waits for key's word, drops privileges and execs.
+#
+# The word is one message on a pipe that only key can write: total length, then one length-prefixed field for the
+# account and one for each variable below. EOF instead of it means that the handshake failed: prog never runs.
+
+cdef enum:
+    GO_VARIABLES = 9
+    GO_MAX = 2048
+
+cdef const char *go_variable(int i) noexcept nogil:
+    if i == 0: return "TCPREMOTEIP"
+    if i == 1: return "TCPREMOTEPORT"
+    if i == 2: return "TCPLOCALIP"
+    if i == 3: return "TCPLOCALPORT"
+    if i == 4: return "SSL_PROTOCOL"
+    if i == 5: return "SSL_CIPHER"
+    if i == 6: return "SSL_TLS_SNI_SERVERNAME"
+    if i == 7: return "SSL_PEER_CERT_HASH"
+    return "SSL_PEER_CERT_SUBJECT"
+
+cdef size_t go_field(uint8_t *p, const char *text) noexcept nogil:
+    cdef size_t n = strlen(text)
+    put_uint(p, <uint32_t>n, 2)
+    memcpy(p + 2, text, n)
+    return n + 2
+
+cdef void prog_refuse(const char *what, const char *name, int err) noexcept nogil:
+    """Log `what`, a format with one %s for the name, and end."""
+    cdef char m[1024]
+    snprintf(m, sizeof(m), what, name)
+    log_fatal(m, err)
+    _exit(111)
+
+cdef void prog_drop(const char *account) noexcept nogil:
+    """Take an account's groups, uid and environment, as -u and -U ask."""
+    cdef passwd *pw = NULL
+    if not account_find(account, &pw) or not become(pw.pw_name, pw.pw_uid, pw.pw_gid):
+        prog_refuse("unable to drop privileges to '%.512s'", account, 0)
+    if setuid(pw.pw_uid) < 0:
+        prog_refuse("unable to drop privileges to '%.512s'", account, errno)
+    setenv("HOME", pw.pw_dir, 1)
+    setenv("SHELL", pw.pw_shell, 1)
+    setenv("USER", pw.pw_name, 1)
+    setenv("LOGNAME", pw.pw_name, 1)
+
+cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd) noexcept nogil:
+    """The prog process, from its fork to exec; never returns."""
+    cdef uint8_t m[2048]
+    cdef char text[1024]
+    cdef Cursor c, field
+    cdef ssize_t n = -1
+    cdef size_t have = 0, want = 2
+    cdef sigset_t none
+    cdef bint account
+    cdef int i
+    while have < want:
+        n = read(go, m + have, want - have)
+        if n < 0 and errno == EINTR:
+            continue
+        if n <= 0:
+            _exit(111)
+        have += <size_t>n
+        if have == 2:
+            want = (<size_t>m[0] << 8) | m[1]
+            if not 2 < want <= GO_MAX:
+                _exit(111)
+    c = cursor_over(m + 2, have - 2)
+    field = take_vector(&c, 2)
+    account = field.left > 0
+    if field.left >= ACCOUNT_MAX:
+        _exit(111)
+    memcpy(text, field.p, field.left)
+    text[field.left] = 0
+    if account:
+        prog_drop(text)
+    for i in range(GO_VARIABLES):
+        field = take_vector(&c, 2)
+        if c.bad or field.left >= sizeof(text):
+            _exit(111)
+        memcpy(text, field.p, field.left)
+        text[field.left] = 0
+        if field.left:
+            setenv(go_variable(i), text, 1)
+        else:
+            unsetenv(go_variable(i))
+    if config.account != NULL:
+        prog_drop(config.account)
+    dup2(stdin_fd, 0)
+    dup2(stdout_fd, 1)
+    close(5)
+    close(6)
+    sigemptyset(&none)
+    signal(SIGPIPE, SIG_DFL)
+    signal(SIGCHLD, SIG_DFL)
+    signal(SIGTERM, SIG_DFL)
+    signal(SIGALRM, SIG_DFL)
+    sigprocmask(SIG_SETMASK, &none, NULL)
+    execvp(config.argv[0], config.argv)
+    prog_refuse("unable to run %.512s", config.argv[0], errno)

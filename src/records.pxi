@@ -1,0 +1,25 @@
+# records - BearSSL's key schedule and record classes, in an engine context that never sees the wire.
+
+cdef void records_engine(br_ssl_engine_context *e) noexcept nogil:
+    """Install the PRFs, hashes and ciphers; ChaCha20-Poly1305 from libsodium where it was built in."""
+    br_ssl_engine_set_prf10(e, &br_tls10_prf)
+    br_ssl_engine_set_prf_sha256(e, &br_tls12_sha256_prf)
+    br_ssl_engine_set_prf_sha384(e, &br_tls12_sha384_prf)
+    br_ssl_engine_set_hash(e, br_sha1_ID, &br_sha1_vtable)
+    br_ssl_engine_set_hash(e, br_sha256_ID, &br_sha256_vtable)
+    br_ssl_engine_set_hash(e, br_sha384_ID, &br_sha384_vtable)
+    br_ssl_engine_set_default_aes_cbc(e)
+    br_ssl_engine_set_default_aes_gcm(e)
+    bw_set_chapol(e)
+
+cdef void records_switch(br_ssl_engine_context *e, const bw_suite *s, bint is_client) noexcept nogil:
+    """Make the record keys of both directions from the master secret (RFC 5246 section 6.3)."""
+    if s.encryption == BW_CHAPOL:
+        br_ssl_engine_switch_chapol_in(e, is_client, s.prf_id)
+        br_ssl_engine_switch_chapol_out(e, is_client, s.prf_id)
+    elif s.encryption == BW_GCM:
+        br_ssl_engine_switch_gcm_in(e, is_client, s.prf_id, e.iaes_ctr, s.key_len)
+        br_ssl_engine_switch_gcm_out(e, is_client, s.prf_id, e.iaes_ctr, s.key_len)
+    else:
+        br_ssl_engine_switch_cbc_in(e, is_client, s.prf_id, s.mac_id, e.iaes_cbcdec, s.key_len)
+        br_ssl_engine_switch_cbc_out(e, is_client, s.prf_id, s.mac_id, e.iaes_cbcenc, s.key_len)

@@ -1,0 +1,200 @@
+# Linux and libc: only the names bearwrap uses that Cython's own libc/posix declarations lack.
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int64_t
+from posix.types cimport pid_t, uid_t, gid_t, off_t
+
+cdef extern from "<errno.h>" nogil:
+    int errno
+    int EINTR, EAGAIN, EPERM, EPIPE, ECONNRESET, ENOENT, EACCES, ENOTDIR, EISDIR, EINVAL, ENOMEM, EMFILE
+    int EPROTO, EBADF, ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EINPROGRESS, ENOTSOCK, ENOTCONN
+    int ENAMETOOLONG, EFBIG
+
+cdef extern from "<time.h>" nogil:
+    ctypedef long time_t
+    struct timespec:
+        time_t tv_sec
+        long tv_nsec
+    int CLOCK_MONOTONIC
+    int clock_gettime(int clock, timespec *ts)
+
+cdef extern from "<signal.h>" nogil:
+    ctypedef struct sigset_t:
+        pass
+    ctypedef void (*sighandler_t)(int) noexcept nogil
+    sighandler_t SIG_DFL, SIG_IGN
+    int SIGPIPE, SIGCHLD, SIGTERM, SIGKILL, SIGALRM, SIGSTOP, SIG_BLOCK, SIG_SETMASK
+    sighandler_t signal(int signum, sighandler_t handler)
+    int sigemptyset(sigset_t *s)
+    int sigaddset(sigset_t *s, int signum)
+    int sigprocmask(int how, const sigset_t *s, sigset_t *old)
+    int raise_ "raise"(int sig)
+
+cdef extern from "<sys/signalfd.h>" nogil:
+    int SFD_CLOEXEC, SFD_NONBLOCK
+    struct signalfd_siginfo:
+        uint32_t ssi_signo
+    int signalfd(int fd, const sigset_t *mask, int flags)
+
+cdef extern from "<sys/epoll.h>" nogil:
+    int EPOLL_CLOEXEC, EPOLL_CTL_ADD
+    uint32_t EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR, EPOLLRDHUP, EPOLLET
+    ctypedef union epoll_data_t:
+        uint32_t u32
+    struct epoll_event:
+        uint32_t events
+        epoll_data_t data
+    int epoll_create1(int flags)
+    int epoll_ctl(int epfd, int op, int fd, epoll_event *event)
+    int epoll_wait(int epfd, epoll_event *events, int maxevents, int timeout)
+
+cdef extern from "<sys/eventfd.h>" nogil:
+    int EFD_CLOEXEC, EFD_NONBLOCK
+    int eventfd(unsigned int initval, int flags)
+
+cdef extern from "<sys/mman.h>" nogil:
+    int PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_ANONYMOUS
+    void *MAP_FAILED
+    void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
+    int munmap(void *addr, size_t length)
+    int mprotect(void *addr, size_t length, int prot)
+
+cdef extern from "<sys/uio.h>" nogil:
+    struct iovec:
+        void *iov_base
+        size_t iov_len
+    ssize_t readv(int fd, const iovec *iov, int n)
+    ssize_t writev(int fd, const iovec *iov, int n)
+
+cdef extern from "<sys/wait.h>" nogil:
+    int WNOHANG
+    pid_t waitpid(pid_t pid, int *status, int options)
+    int WIFEXITED(int status)
+    int WEXITSTATUS(int status)
+    int WTERMSIG(int status)
+
+cdef extern from "<sys/prctl.h>" nogil:
+    int PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS
+    int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+
+cdef extern from "<sys/resource.h>" nogil:
+    int RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_CORE, RLIMIT_DATA, RLIMIT_AS
+    ctypedef unsigned long rlim_t
+    struct rlimit:
+        rlim_t rlim_cur
+        rlim_t rlim_max
+    int getrlimit(int resource, rlimit *lim)
+    int setrlimit(int resource, const rlimit *lim)
+
+cdef extern from "<sys/random.h>" nogil:
+    ssize_t getrandom(void *buf, size_t len, unsigned int flags)
+
+cdef extern from "<sys/socket.h>" nogil:
+    int AF_UNIX, AF_INET, AF_INET6, SOCK_SEQPACKET, SOCK_CLOEXEC, SHUT_RD, SHUT_WR, MSG_NOSIGNAL
+    ctypedef unsigned int socklen_t
+    struct sockaddr:
+        unsigned short sa_family
+    struct sockaddr_storage:
+        unsigned short ss_family
+    int socketpair(int domain, int type, int protocol, int *sv)
+    int shutdown(int fd, int how)
+    int getsockname(int fd, sockaddr *addr, socklen_t *len)
+    int getpeername(int fd, sockaddr *addr, socklen_t *len)
+    int MSG_DONTWAIT
+    int setsockopt(int fd, int level, int name, const void *value, socklen_t n)
+    ssize_t recv(int fd, void *buf, size_t n, int flags)
+
+cdef extern from "<netinet/in.h>" nogil:
+    struct in_addr:
+        uint32_t s_addr
+    struct in6_addr:
+        uint8_t s6_addr[16]
+    struct sockaddr_in:
+        uint16_t sin_port
+        in_addr sin_addr
+    struct sockaddr_in6:
+        uint16_t sin6_port
+        in6_addr sin6_addr
+    uint16_t ntohs(uint16_t n)
+
+cdef extern from "<netinet/tcp.h>" nogil:
+    int IPPROTO_TCP, TCP_NODELAY
+
+cdef extern from "<arpa/inet.h>" nogil:
+    int inet_pton(int af, const char *src, void *dst)
+    const char *inet_ntop(int af, const void *src, char *dst, socklen_t size)
+
+cdef extern from "<fcntl.h>" nogil:
+    int O_RDONLY, O_WRONLY, O_CLOEXEC, O_NONBLOCK, F_GETFL, F_SETFL, F_SETPIPE_SZ, F_SETOWN, F_SETSIG, O_ASYNC, O_NOCTTY
+    int fcntl(int fd, int cmd, ...)
+    int open_ "open"(const char *path, int flags, ...)
+
+cdef extern from "<sys/stat.h>" nogil:
+    struct stat_t "stat":
+        unsigned int st_mode
+        off_t st_size
+    int fstat(int fd, stat_t *st)
+    int S_ISREG(unsigned int mode)
+
+cdef extern from "<unistd.h>" nogil:
+    pid_t fork()
+    pid_t getpid()
+    int pipe2(int *fds, int flags)
+    int dup2(int a, int b)
+    int close(int fd)
+    ssize_t read(int fd, void *buf, size_t n)
+    ssize_t write(int fd, const void *buf, size_t n)
+    void _exit(int status)
+    int chdir(const char *path)
+    int chroot(const char *path)
+    int setuid(uid_t uid)
+    int setgid(gid_t gid)
+    int execvp(const char *file, char **argv)
+
+cdef extern from "<grp.h>" nogil:
+    int setgroups(size_t n, const gid_t *list)
+    int initgroups(const char *user, gid_t group)
+
+cdef extern from "<pwd.h>" nogil:
+    struct passwd:
+        char *pw_name
+        uid_t pw_uid
+        gid_t pw_gid
+        char *pw_dir
+        char *pw_shell
+    passwd *getpwnam(const char *name)
+
+cdef extern from "<stdlib.h>" nogil:
+    int setenv(const char *name, const char *value, int overwrite)
+    int unsetenv(const char *name)
+    char *getenv(const char *name)
+
+cdef extern from "<string.h>" nogil:
+    void *memmem(const void *hay, size_t haylen, const void *needle, size_t needlelen)
+    void explicit_bzero(void *p, size_t n)
+
+# C11 atomics on shared memory: one writer a cursor, acquire/release between producer and consumer.
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <errno.h>
+    static inline void set_errno(int number) { errno = number; }
+    static inline uint64_t bw_load_u64(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
+    static inline void bw_store_u64(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
+    static inline void bw_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+    #ifdef BEARWRAP_TEST_HOOKS
+    #include <signal.h>
+    #include <stdlib.h>
+    #include <string.h>
+    static inline void bw_test_stop(const char *where) {
+        const char *want = getenv("BEARWRAP_TEST_STOP");
+        if (want != NULL && strcmp(want, where) == 0) raise(SIGSTOP);
+    }
+    #else
+    static inline void bw_test_stop(const char *where) { (void)where; }
+    #endif
+    """
+    void set_errno(int number) nogil
+    uint64_t bw_load_u64(const uint64_t *p) nogil
+    void bw_store_u64(uint64_t *p, uint64_t v) nogil
+    void bw_fence() nogil
+    void bw_test_stop(const char *where) nogil

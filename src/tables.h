@@ -1,0 +1,208 @@
+/*
+ * tables.h - the registries and tables of bearwrap: data only, no code.
+ *
+ * One table each for cipher names, suites, groups, versions, alerts, error-to-alert and key operations. The
+ * compiled side walks them; Python reads them through bearwrap._bear.tables(); tests check that each is complete.
+ */
+#ifndef BEARWRAP_TABLES_H
+#define BEARWRAP_TABLES_H
+
+#include <stdint.h>
+#include "bearssl.h"
+
+/* -c names in the manual's order; each adds the ECDSA suite, then the RSA suite. */
+typedef struct { const char *name; int is_default; uint16_t ecdsa, rsa; } bw_cipher;
+static const bw_cipher bw_ciphers[] = {
+	{ "CHACHA20_POLY1305_SHA256", 1, 0xCCA9, 0xCCA8 },
+	{ "AES_256_GCM_SHA384", 1, 0xC02C, 0xC030 },
+	{ "AES_128_GCM_SHA256", 1, 0xC02B, 0xC02F },
+	{ "AES_256_CBC_SHA384", 0, 0xC024, 0xC028 },
+	{ "AES_128_CBC_SHA256", 0, 0xC023, 0xC027 },
+	{ "AES_256_CBC_SHA", 0, 0xC00A, 0xC014 },
+	{ "AES_128_CBC_SHA", 0, 0xC009, 0xC013 },
+};
+enum { BW_CIPHERS = sizeof bw_ciphers / sizeof bw_ciphers[0] };
+
+/* IANA number, key type that signs, encryption, MAC hash (0: AEAD), PRF hash, key bytes; names for log and SSL_CIPHER. */
+enum { BW_CHAPOL = 1, BW_GCM, BW_CBC };
+typedef struct {
+	uint16_t id; uint8_t key_type, encryption, mac_id, prf_id, key_len;
+	const char *log_name, *openssl_name;
+} bw_suite;
+static const bw_suite bw_suites[] = {
+	{ 0xCCA9, BR_KEYTYPE_EC, BW_CHAPOL, 0, br_sha256_ID, 32, "ECDSA + ECDHE + ChaCha20+Poly1305 (TLS 1.2+)", "ECDHE-ECDSA-CHACHA20-POLY1305" },
+	{ 0xCCA8, BR_KEYTYPE_RSA, BW_CHAPOL, 0, br_sha256_ID, 32, "RSA + ECDHE + ChaCha20+Poly1305 (TLS 1.2+)", "ECDHE-RSA-CHACHA20-POLY1305" },
+	{ 0xC02C, BR_KEYTYPE_EC, BW_GCM, 0, br_sha384_ID, 32, "ECDSA + ECDHE + AES256/GCM (TLS 1.2+)", "ECDHE-ECDSA-AES256-GCM-SHA384" },
+	{ 0xC030, BR_KEYTYPE_RSA, BW_GCM, 0, br_sha384_ID, 32, "RSA + ECDHE + AES256/GCM (TLS 1.2+)", "ECDHE-RSA-AES256-GCM-SHA384" },
+	{ 0xC02B, BR_KEYTYPE_EC, BW_GCM, 0, br_sha256_ID, 16, "ECDSA + ECDHE + AES128/GCM (TLS 1.2+)", "ECDHE-ECDSA-AES128-GCM-SHA256" },
+	{ 0xC02F, BR_KEYTYPE_RSA, BW_GCM, 0, br_sha256_ID, 16, "RSA + ECDHE + AES128/GCM (TLS 1.2+)", "ECDHE-RSA-AES128-GCM-SHA256" },
+	{ 0xC024, BR_KEYTYPE_EC, BW_CBC, br_sha384_ID, br_sha384_ID, 32, "ECDSA + ECDHE + AES256/CBC + SHA384 (TLS 1.2+)", "ECDHE-ECDSA-AES256-SHA384" },
+	{ 0xC028, BR_KEYTYPE_RSA, BW_CBC, br_sha384_ID, br_sha384_ID, 32, "RSA + ECDHE + AES256/CBC + SHA384 (TLS 1.2+)", "ECDHE-RSA-AES256-SHA384" },
+	{ 0xC023, BR_KEYTYPE_EC, BW_CBC, br_sha256_ID, br_sha256_ID, 16, "ECDSA + ECDHE + AES128/CBC + SHA256 (TLS 1.2+)", "ECDHE-ECDSA-AES128-SHA256" },
+	{ 0xC027, BR_KEYTYPE_RSA, BW_CBC, br_sha256_ID, br_sha256_ID, 16, "RSA + ECDHE + AES128/CBC + SHA256 (TLS 1.2+)", "ECDHE-RSA-AES128-SHA256" },
+	{ 0xC00A, BR_KEYTYPE_EC, BW_CBC, br_sha1_ID, br_sha256_ID, 32, "ECDSA + ECDHE + AES256/CBC + SHA1", "ECDHE-ECDSA-AES256-SHA" },
+	{ 0xC014, BR_KEYTYPE_RSA, BW_CBC, br_sha1_ID, br_sha256_ID, 32, "RSA + ECDHE + AES256/CBC + SHA1", "ECDHE-RSA-AES256-SHA" },
+	{ 0xC009, BR_KEYTYPE_EC, BW_CBC, br_sha1_ID, br_sha256_ID, 16, "ECDSA + ECDHE + AES128/CBC + SHA1", "ECDHE-ECDSA-AES128-SHA" },
+	{ 0xC013, BR_KEYTYPE_RSA, BW_CBC, br_sha1_ID, br_sha256_ID, 16, "RSA + ECDHE + AES128/CBC + SHA1", "ECDHE-RSA-AES128-SHA" },
+};
+enum { BW_SUITES = sizeof bw_suites / sizeof bw_suites[0] };
+
+/* -e names in order of preference; the IANA number is BearSSL's curve identifier too (RFC 8422, RFC 7748). */
+typedef struct { const char *name; int is_default; uint8_t id, point_len, x_len; } bw_group;
+static const bw_group bw_groups[] = {
+	{ "x25519", 1, 29, 32, 32 },
+	{ "secp256r1", 1, 23, 65, 32 },
+	{ "secp384r1", 0, 24, 97, 48 },
+	{ "secp521r1", 0, 25, 133, 66 },
+};
+enum { BW_GROUPS = sizeof bw_groups / sizeof bw_groups[0] };
+
+typedef struct { const char *name, *log_name, *ssl_protocol; uint16_t id; } bw_version;
+static const bw_version bw_versions[] = {
+	{ "tls10", "TLS 1.0", "TLSv1", 0x0301 },
+	{ "tls11", "TLS 1.1", "TLSv1.1", 0x0302 },
+	{ "tls12", "TLS 1.2", "TLSv1.2", 0x0303 },
+};
+enum { BW_VERSIONS = sizeof bw_versions / sizeof bw_versions[0] };
+
+/* IANA TLS Alerts. */
+typedef struct { uint8_t id; const char *name; } bw_alert;
+static const bw_alert bw_alerts[] = {
+	{ 0, "close_notify" }, { 10, "unexpected_message" }, { 20, "bad_record_mac" }, { 21, "decryption_failed" },
+	{ 22, "record_overflow" }, { 30, "decompression_failure" }, { 40, "handshake_failure" },
+	{ 41, "no_certificate" }, { 42, "bad_certificate" }, { 43, "unsupported_certificate" },
+	{ 44, "certificate_revoked" }, { 45, "certificate_expired" }, { 46, "certificate_unknown" },
+	{ 47, "illegal_parameter" }, { 48, "unknown_ca" }, { 49, "access_denied" }, { 50, "decode_error" },
+	{ 51, "decrypt_error" }, { 60, "export_restriction" }, { 70, "protocol_version" },
+	{ 71, "insufficient_security" }, { 80, "internal_error" }, { 86, "inappropriate_fallback" },
+	{ 90, "user_canceled" }, { 100, "no_renegotiation" }, { 109, "missing_extension" },
+	{ 110, "unsupported_extension" }, { 111, "certificate_unobtainable" }, { 112, "unrecognized_name" },
+	{ 113, "bad_certificate_status_response" }, { 114, "bad_certificate_hash_value" },
+	{ 115, "unknown_psk_identity" }, { 116, "certificate_required" }, { 120, "no_application_protocol" },
+};
+enum { BW_ALERTS = sizeof bw_alerts / sizeof bw_alerts[0] };
+
+/*
+ * What BearSSL reports -> the alert that RFC 5246 section 7.2.2 names, and the words for the log. net's own parser
+ * refuses most malformed input before the engine sees it, so an error has one meaning by the time it arises here.
+ */
+typedef struct { int error; uint8_t alert; const char *text; } bw_error;
+static const bw_error bw_errors[] = {
+	{ BR_ERR_BAD_PARAM, 50, "malformed handshake message" },
+	{ BR_ERR_BAD_STATE, 80, "engine in a bad state" },
+	{ BR_ERR_UNSUPPORTED_VERSION, 70, "unsupported protocol version" },
+	{ BR_ERR_BAD_VERSION, 70, "protocol version mismatch" },
+	{ BR_ERR_BAD_LENGTH, 22, "bad record length" },
+	{ BR_ERR_TOO_LARGE, 22, "record too large" },
+	{ BR_ERR_BAD_MAC, 20, "record decryption or MAC failed" },
+	{ BR_ERR_NO_RANDOM, 80, "no randomness" },
+	{ BR_ERR_UNKNOWN_TYPE, 10, "unknown record type" },
+	{ BR_ERR_UNEXPECTED, 10, "unexpected message" },
+	{ BR_ERR_BAD_CCS, 50, "malformed change_cipher_spec" },
+	{ BR_ERR_BAD_ALERT, 50, "malformed alert" },
+	{ BR_ERR_BAD_HANDSHAKE, 47, "malformed handshake" },
+	{ BR_ERR_OVERSIZED_ID, 50, "session id too long" },
+	{ BR_ERR_BAD_CIPHER_SUITE, 47, "cipher suite not offered" },
+	{ BR_ERR_BAD_COMPRESSION, 47, "compression not offered" },
+	{ BR_ERR_BAD_FRAGLEN, 47, "bad max_fragment_length" },
+	{ BR_ERR_BAD_SECRENEG, 40, "bad renegotiation_info" },
+	{ BR_ERR_EXTRA_EXTENSION, 110, "extension not offered" },
+	{ BR_ERR_BAD_SNI, 50, "malformed server_name" },
+	{ BR_ERR_BAD_HELLO_DONE, 50, "malformed server_hello_done" },
+	{ BR_ERR_LIMIT_EXCEEDED, 50, "internal limit exceeded" },
+	{ BR_ERR_BAD_FINISHED, 51, "Finished does not match" },
+	{ BR_ERR_RESUME_MISMATCH, 47, "resumption mismatch" },
+	{ BR_ERR_INVALID_ALGORITHM, 47, "unsupported or invalid algorithm" },
+	{ BR_ERR_BAD_SIGNATURE, 51, "bad signature" },
+	{ BR_ERR_WRONG_KEY_USAGE, 43, "public key not allowed for this use" },
+	{ BR_ERR_NO_CLIENT_AUTH, 40, "no client certificate" },
+	{ BR_ERR_X509_INVALID_VALUE, 42, "certificate: invalid ASN.1 value" },
+	{ BR_ERR_X509_TRUNCATED, 42, "certificate: truncated" },
+	{ BR_ERR_X509_EMPTY_CHAIN, 40, "certificate: empty chain" },
+	{ BR_ERR_X509_INNER_TRUNC, 42, "certificate: inner element truncated" },
+	{ BR_ERR_X509_BAD_TAG_CLASS, 42, "certificate: bad tag class" },
+	{ BR_ERR_X509_BAD_TAG_VALUE, 42, "certificate: bad tag value" },
+	{ BR_ERR_X509_INDEFINITE_LENGTH, 42, "certificate: indefinite length" },
+	{ BR_ERR_X509_EXTRA_ELEMENT, 42, "certificate: extra element" },
+	{ BR_ERR_X509_UNEXPECTED, 42, "certificate: unexpected element" },
+	{ BR_ERR_X509_NOT_CONSTRUCTED, 42, "certificate: element not constructed" },
+	{ BR_ERR_X509_NOT_PRIMITIVE, 42, "certificate: element not primitive" },
+	{ BR_ERR_X509_PARTIAL_BYTE, 42, "certificate: partial byte" },
+	{ BR_ERR_X509_BAD_BOOLEAN, 42, "certificate: bad boolean" },
+	{ BR_ERR_X509_OVERFLOW, 42, "certificate: integer overflow" },
+	{ BR_ERR_X509_BAD_DN, 42, "certificate: bad distinguished name" },
+	{ BR_ERR_X509_BAD_TIME, 42, "certificate: bad time" },
+	{ BR_ERR_X509_UNSUPPORTED, 43, "certificate: unsupported feature" },
+	{ BR_ERR_X509_LIMIT_EXCEEDED, 42, "certificate: internal limit exceeded" },
+	{ BR_ERR_X509_WRONG_KEY_TYPE, 43, "certificate: wrong key type" },
+	{ BR_ERR_X509_BAD_SIGNATURE, 42, "certificate: bad signature" },
+	{ BR_ERR_X509_TIME_UNKNOWN, 80, "certificate: time unknown" },
+	{ BR_ERR_X509_EXPIRED, 45, "certificate: expired or not yet valid" },
+	{ BR_ERR_X509_DN_MISMATCH, 48, "certificate: issuer does not match" },
+	{ BR_ERR_X509_BAD_SERVER_NAME, 42, "certificate: name does not match" },
+	{ BR_ERR_X509_CRITICAL_EXTENSION, 43, "certificate: unknown critical extension" },
+	{ BR_ERR_X509_NOT_CA, 48, "certificate: issuer is not a CA" },
+	{ BR_ERR_X509_FORBIDDEN_KEY_USAGE, 43, "certificate: key usage forbids it" },
+	{ BR_ERR_X509_WEAK_PUBLIC_KEY, 42, "certificate: weak public key" },
+	{ BR_ERR_X509_NOT_TRUSTED, 48, "certificate: not trusted" },
+};
+enum { BW_ERRORS = sizeof bw_errors / sizeof bw_errors[0] };
+
+/*
+ * The key port: what net may ask of key. Request and reply are one SOCK_SEQPACKET message each: a byte (operation
+ * in a request, status in a reply), then the payload. `after` is the state that key must be in, `then` the state
+ * it is in afterwards (BW_SAME: unchanged); any other order, size or repetition ends the key process.
+ */
+enum bw_op_id {
+	BW_OP_ANCHORS = 1, BW_OP_LOAD, BW_OP_EXCHANGE, BW_OP_PEER_CHAIN, BW_OP_DERIVE, BW_OP_TRANSCRIPT, BW_OP_PEER_VERIFY,
+	BW_OP_FINISHED_CLIENT, BW_OP_OPEN, BW_OP_FINISHED_SERVER, BW_OP_SEAL, BW_OP_RUN, BW_OP_RESUME,
+	BW_OP_END_INPUT, BW_OP_DROP_OUTPUT, BW_OP_LAST
+};
+enum bw_key_state {
+	BW_SAME = 0, BW_START, BW_LOADED, BW_EXCHANGED, BW_PEER_KNOWN, BW_DERIVED, BW_PEER_VERIFIED,
+	BW_CLIENT_FINISHED, BW_OPENED, BW_SERVER_FINISHED, BW_RUNNING
+};
+typedef struct {
+	uint8_t op; const char *name; uint32_t request_min, request_max; uint32_t after; uint8_t then; uint8_t replies;
+	const char *doc;
+} bw_op;
+#define BW_IN(s) (1u << (s))
+static const bw_op bw_ops[] = {
+	{ BW_OP_ANCHORS, "anchors", 0, 0, BW_IN(BW_START), BW_SAME, 1,
+	  "nothing in; the anchor file's text out, once, only with -a" },
+	{ BW_OP_LOAD, "load", 2, 257, BW_IN(BW_START), BW_LOADED, 1,
+	  "usable key types and server name in; chain and key type out; key jails itself in between" },
+	{ BW_OP_EXCHANGE, "exchange", 68, 68, BW_IN(BW_LOADED), BW_EXCHANGED, 1,
+	  "group, version, hash and both randoms in; key's fresh public point and the signature over it out" },
+	{ BW_OP_PEER_CHAIN, "peer-chain", 0, 65536, BW_IN(BW_EXCHANGED), BW_PEER_KNOWN, 1,
+	  "the client's certificates in; verdict and key type out, only with -a" },
+	{ BW_OP_DERIVE, "derive", 5, 137, BW_IN(BW_EXCHANGED) | BW_IN(BW_PEER_KNOWN), BW_DERIVED, 1,
+	  "suite, fragment size and the peer's point in; verdict out; all secrets are made and stay" },
+	{ BW_OP_TRANSCRIPT, "transcript", 1, 65536, BW_IN(BW_DERIVED), BW_SAME, 0,
+	  "the next piece of the handshake's messages in; key hashes and walks them itself, only with -a" },
+	{ BW_OP_PEER_VERIFY, "peer-verify", 4, 1026, BW_IN(BW_DERIVED), BW_PEER_VERIFIED, 1,
+	  "the client's signature over that transcript in; verdict out, only with -a" },
+	{ BW_OP_FINISHED_CLIENT, "finished-client", 32, 48, BW_IN(BW_DERIVED) | BW_IN(BW_PEER_VERIFIED),
+	  BW_CLIENT_FINISHED, 1, "transcript hash in; verify data out, with -a only after peer-verify" },
+	{ BW_OP_OPEN, "open", 0, 0, BW_IN(BW_CLIENT_FINISHED) | BW_IN(BW_OPENED), BW_OPENED, 1,
+	  "nothing in; the one record in the ring opened: type and text out, or the alert that refuses it" },
+	{ BW_OP_FINISHED_SERVER, "finished-server", 32, 48, BW_IN(BW_OPENED), BW_SERVER_FINISHED, 1,
+	  "transcript hash in; verify data out; the master secret is wiped" },
+	{ BW_OP_SEAL, "seal", 2, 16385, BW_IN(BW_DERIVED) | BW_IN(BW_PEER_VERIFIED) | BW_IN(BW_OPENED)
+	  | BW_IN(BW_CLIENT_FINISHED) | BW_IN(BW_SERVER_FINISHED) | BW_IN(BW_RUNNING), BW_SAME, 0,
+	  "a record of type 21 or 22 in; sealed into the ring" },
+	{ BW_OP_RUN, "run", 4, 1024, BW_IN(BW_SERVER_FINISHED), BW_RUNNING, 0,
+	  "facts for prog in; prog starts, application data flows" },
+	{ BW_OP_RESUME, "resume", 0, 0, BW_IN(BW_RUNNING), BW_SAME, 0,
+	  "nothing in; key goes on opening after a record that was not application data" },
+	{ BW_OP_END_INPUT, "end-input", 0, 0, BW_IN(BW_RUNNING), BW_SAME, 0,
+	  "nothing in; prog's stdin is closed once what the ring holds is delivered" },
+	{ BW_OP_DROP_OUTPUT, "drop-output", 0, 0, BW_IN(BW_RUNNING), BW_SAME, 0,
+	  "nothing in; prog's output is read and dropped from here on, its stdin is closed" },
+};
+enum { BW_OPS = sizeof bw_ops / sizeof bw_ops[0] };
+
+/* Messages that key sends unasked once application data flows. */
+enum bw_event { BW_EV_OPENED = 64, BW_EV_REFUSED, BW_EV_OUTPUT_END };
+
+#endif

@@ -1,0 +1,57 @@
+# tables.h as Cython sees it.
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+
+cdef extern from "tables.h" nogil:
+    ctypedef struct bw_cipher:
+        const char *name
+        int is_default
+        uint16_t ecdsa, rsa
+    const bw_cipher bw_ciphers[1]
+    int BW_CIPHERS
+    int BW_CHAPOL, BW_GCM, BW_CBC
+    ctypedef struct bw_suite:
+        uint16_t id
+        uint8_t key_type, encryption, mac_id, prf_id, key_len
+        const char *log_name
+        const char *openssl_name
+    const bw_suite bw_suites[1]
+    int BW_SUITES
+    ctypedef struct bw_group:
+        const char *name
+        int is_default
+        uint8_t id, point_len, x_len
+    const bw_group bw_groups[1]
+    int BW_GROUPS
+    ctypedef struct bw_version:
+        const char *name
+        const char *log_name
+        const char *ssl_protocol
+        uint16_t id
+    const bw_version bw_versions[1]
+    int BW_VERSIONS
+    ctypedef struct bw_alert:
+        uint8_t id
+        const char *name
+    const bw_alert bw_alerts[1]
+    int BW_ALERTS
+    ctypedef struct bw_error:
+        int error
+        uint8_t alert
+        const char *text
+    const bw_error bw_errors[1]
+    int BW_ERRORS
+    int BW_OP_ANCHORS, BW_OP_LOAD, BW_OP_EXCHANGE, BW_OP_PEER_CHAIN, BW_OP_DERIVE, BW_OP_TRANSCRIPT
+    int BW_OP_PEER_VERIFY, BW_OP_OPEN, BW_OP_FINISHED_CLIENT, BW_OP_FINISHED_SERVER, BW_OP_SEAL, BW_OP_RUN
+    int BW_OP_RESUME, BW_OP_END_INPUT, BW_OP_DROP_OUTPUT
+    int BW_SAME, BW_START, BW_LOADED, BW_EXCHANGED, BW_PEER_KNOWN, BW_DERIVED, BW_PEER_VERIFIED, BW_OPENED
+    int BW_CLIENT_FINISHED, BW_SERVER_FINISHED, BW_RUNNING
+    ctypedef struct bw_op:
+        uint8_t op
+        const char *name
+        uint32_t request_min, request_max, after
+        uint8_t then, replies
+        const char *doc
+    const bw_op bw_ops[1]
+    int BW_OPS
+    int BW_EV_OPENED, BW_EV_REFUSED, BW_EV_OUTPUT_END

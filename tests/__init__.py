@@ -1,0 +1,1 @@
+"""The tests of bearwrap; `harness.py` and `certs.py` are shared by every folder."""

@@ -1,0 +1,1 @@
+"""Tests of the programs from outside: one file a promise, run over ours and, where both agree, theirs."""

@@ -1,0 +1,36 @@
+"""Fixtures of the wire tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.certs import Certs
+from tests.harness import Program, Wrapped
+
+from .identities import Identities
+from .row import PROG, Row
+from .verdict import drive, judge_program, judge_wire
+
+Judge = Callable[[Row], list[str]]
+
+
+@pytest.fixture(scope="session")
+def identities(certs: Certs) -> Identities:
+    """Files and client certificates that the rows name."""
+    return Identities(certs)
+
+
+@pytest.fixture
+def judge(ours: Program, identities: Identities) -> Judge:
+    """Runs one row against the wrapper and gives the complaints."""
+
+    def run(row: Row) -> list[str]:
+        with Wrapped(["-vv", *row.arguments(identities.files)], PROG, program=ours) as wrapped:
+            seen = drive(row, wrapped.client, identities.get(row.identity))
+            wrapped.client.close()
+            code = wrapped.wait()
+            return judge_wire(row, seen) + judge_program(row, seen, code, wrapped.stderr)
+
+    return run
