@@ -2,8 +2,8 @@
 
 Options of build_ext: --use-system-bearssl (link the system's libbearssl, not the vendored one),
 --without-sodium (no libsodium even if its static library is here), --debug (address and undefined-behaviour
-sanitizers). How things are compiled is described once, in build-aux/native.py. A wheel also carries the native
-programs, if a libpython can be linked.
+sanitizers). How things are compiled is described once, in build-aux/native.py. A wheel also carries the
+native programs, if a libpython can be linked.
 """
 
 import shutil
@@ -30,12 +30,12 @@ import native  # noqa: E402
 class BuildNative(build_ext):
     """Hand the one extension to build-aux/native.py."""
 
-    user_options = [
+    user_options = [  # noqa: RUF012 (setuptools' own form)
         *build_ext.user_options,
         ("use-system-bearssl", None, "link the system's libbearssl"),
         ("without-sodium", None, "do not use libsodium"),
     ]
-    boolean_options = [*build_ext.boolean_options, "use-system-bearssl", "without-sodium"]
+    boolean_options = [*build_ext.boolean_options, "use-system-bearssl", "without-sodium"]  # noqa: RUF012
 
     def initialize_options(self) -> None:
         """Set the defaults of our own options."""

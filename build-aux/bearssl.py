@@ -38,7 +38,7 @@ def version() -> str:
 
 
 def includes() -> list[str]:
-    """Preprocessor flags: the public headers, src/ for inner.h, and the folder of what src/hs_server.c includes."""
+    """Preprocessor flags: public headers, src/ for inner.h, the folder of what src/hs_server.c includes."""
     folders = [*lock()["include_dirs"], *(str(Path(name).parent) for name in lock()["included_by_shim"])]
     return [f"-I{SOURCE / name}" for name in folders]
 

@@ -1,8 +1,9 @@
 """Compile C files and link them, rebuilding only what changed.
 
-An object is rebuilt when its command line, its source or any header the compiler read for it changed; a link
-when its command line or any input did. The command line stands in a file beside the output (`.cmd`), the headers
-in the compiler's dependency file (`.d`). setup.py and launcher.py build through this and nothing else.
+An object is rebuilt when its command line, its source or any header the compiler read for it changed; a
+link when its command line or any input did. The command line stands in a file beside the output (`.cmd`),
+the headers in the compiler's dependency file (`.d`). setup.py and launcher.py build through this and
+nothing else.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ class BuildError(Exception):
 
 
 def run(command: list[str], judge: Callable[[str], str] = str.rstrip) -> None:
-    """Run one tool. Raise BuildError with its output if it fails; else print of its output what `judge` leaves."""
+    """Run one tool. Raise BuildError with its output if it fails; else print what `judge` leaves of it."""
     try:
-        done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        done = _captured(command)
     except OSError as error:
         raise BuildError(f"{command[0]}: {error.strerror}") from None
     if done.returncode:
@@ -34,6 +35,13 @@ def run(command: list[str], judge: Callable[[str], str] = str.rstrip) -> None:
     warnings = judge(done.stdout)
     if warnings:
         print(warnings, flush=True)
+
+
+def _captured(command: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a tool with `text` as its input; its output and errors come as one text."""
+    return subprocess.run(
+        command, input=text, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
 
 
 def compiler() -> list[str]:
@@ -46,8 +54,13 @@ def compiler() -> list[str]:
 def accepts(*flags: str) -> bool:
     """True if the compiler takes these flags for an empty program that is also linked."""
     command = [*compiler(), "-Werror", *flags, "-x", "c", "-", "-o", os.devnull]
-    done = subprocess.run(command, input="int main(void){return 0;}", text=True, capture_output=True, check=False)
-    return done.returncode == 0
+    return _captured(command, "int main(void){return 0;}").returncode == 0
+
+
+def file_name(library: str) -> str:
+    """Where the compiler finds a library; empty if it does not."""
+    found = _captured([*compiler(), f"-print-file-name={library}"]).stdout.strip()
+    return found if Path(found).is_absolute() and Path(found).exists() else ""
 
 
 def _time(path: Path) -> int:
@@ -80,7 +93,9 @@ def is_current(target: Path, command: list[str], inputs: list[Path], notes: Path
 
 def _note(target: Path, notes: Path | None) -> Path:
     """The file that holds the command which made target."""
-    return (notes or target.parent) / (target.name + ".cmd")
+    if notes is None:
+        return target.with_name(target.name + ".cmd")
+    return notes / (str(target.absolute()).strip("/").replace("/", "!") + ".cmd")
 
 
 def _done(target: Path, command: list[str], notes: Path | None = None) -> None:
@@ -120,13 +135,18 @@ def archive(target: Path, objects: list[Path]) -> bool:
 
 
 def link(
-    target: Path, arguments: list[str], inputs: list[Path], notes: Path, judge: Callable[[str], str] = str.rstrip
+    target: Path,
+    arguments: list[str],
+    inputs: list[Path],
+    notes: Path,
+    judge: Callable[[str], str] = str.rstrip,
 ) -> bool:
-    """Link a program or shared object; `arguments` is all but the compiler and `-o`. Returns whether it ran.
+    """Link a program or shared object; `arguments` is all but compiler and `-o`. Returns whether it ran.
 
-    The note of the command goes into the folder `notes`, since the target's folder may be one people look into.
+    The note of the command goes into the folder `notes`, since people look into the target's own folder. It
+    must be the same folder for everything that may be linked to that target.
 
-    The new file takes the old one's place in one step, so that a program that is running keeps its own.
+    The new file takes the old one's place in one step, so that a running program keeps its own.
     """
     fresh = target.with_name(f".{target.name}.new")
     command = [*compiler(), *arguments, "-o", str(fresh)]

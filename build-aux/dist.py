@@ -1,7 +1,7 @@
 """Make the sdist and a wheel, and try them: `make dist`.
 
-The wheel is built from the unpacked sdist, without a network where the kernel lets us take it away, and installed
-into a fresh environment, where the extension is imported and the programs are run.
+The wheel is built from the unpacked sdist, without a network where the kernel lets us take it away, and
+installed into a fresh environment, where the extension is imported and the programs are run.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ print("dist: imported", _version.__version__, "from the wheel")
 def run(command: list[str], cwd: Path | str = "/", **more: str) -> None:
     """Run one step; its failure ends the program. The environment cannot lead back to the tree."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    done = subprocess.run(command, cwd=cwd, env=environment | more, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        command, cwd=cwd, env=environment | more, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        check=False,
+    )  # fmt: skip
     if done.returncode:
         print(done.stdout)
         raise SystemExit(f"error: {' '.join(command)} failed ({done.returncode})")
@@ -36,9 +38,10 @@ def run(command: list[str], cwd: Path | str = "/", **more: str) -> None:
 def offline() -> list[str]:
     """A command prefix that takes the network away, or none where that is not allowed."""
     prefix = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-rn"]
-    if shutil.which("unshare") and subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0:
-        return prefix
-    return []
+    if not shutil.which("unshare"):
+        return []
+    works = subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0
+    return prefix if works else []
 
 
 def main() -> int:
@@ -51,9 +54,9 @@ def main() -> int:
         shutil.unpack_archive(archive, folder)
         tree = Path(folder) / archive.name.removesuffix(".tar.gz")
         prefix = offline()
-        print("dist: wheel from the sdist," + (" without a network" if prefix else " network not taken away"), flush=True)
-        run([*prefix, sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(DIST), str(tree)],
-            PIP_NO_INDEX="1")  # fmt: skip
+        print(f"dist: wheel from the sdist, {'without a network' if prefix else 'network left'}", flush=True)
+        build = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(DIST), str(tree)]
+        run([*prefix, *build], PIP_NO_INDEX="1")
         wheel = next(DIST.glob("*.whl"))
         fresh = Path(folder) / "venv"
         run([sys.executable, "-m", "venv", str(fresh)])

@@ -1,13 +1,13 @@
 """Freeze the Python modules that the programs need into C tables.
 
-The list has one source of truth, the import statements: it is bearwrap.programs with all its submodules, what the
-compiled extension imports, and every module of the package reached from those. Anything else that such a module
-imports must be one of BUILTIN, since the programs' interpreter opens no file; another import is an error of the
-build, not of the first connection.
+The list has one source of truth, the import statements: it is bearwrap.programs with all its submodules,
+what the compiled extension imports, and every module of the package reached from those. Anything else that
+such a module imports must be one of BUILTIN, since the programs' interpreter opens no file; another import
+is an error of the build, not of the first connection.
 
-What is frozen is the module's code without docstrings and annotations (nothing reads them there, and making them
-costs time at every start); asserts stay. The tables hold marshalled code, so they must be made by the very Python
-version whose library the launcher links.
+What is frozen is the module's code without docstrings and annotations (nothing reads them there, and making
+them costs time at every start); asserts stay. The tables hold marshalled code, so they must be made by the
+very Python version whose library the launcher links.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from pathlib import Path
 PACKAGE = "bearwrap"
 ENTRY = "bearwrap.programs"
 COMPILED = "bearwrap._bear"
-# Builtin in CPython 3.11 and newer however it was configured (Modules/config.c.in and Setup.bootstrap), each with
-# the C function that makes it, or 0 for the two that the interpreter makes itself.
-BUILTIN = {
-    "sys": "0", "builtins": "0", "marshal": "PyMarshal_Init", "_warnings": "_PyWarnings_Init",
-    **{name: f"PyInit_{name}" for name in ("_imp", "gc", "posix", "errno", "time", "_signal", "_thread", "_weakref")},
-}  # fmt: skip
+# Builtin in CPython 3.11 and newer however it was configured (Modules/config.c.in and Setup.bootstrap), each
+# with the C function that makes it, or 0 for the two that the interpreter makes itself.
+BUILTIN = {"sys": "0", "builtins": "0", "marshal": "PyMarshal_Init", "_warnings": "_PyWarnings_Init"}
+BUILTIN |= {
+    name: f"PyInit_{name}"
+    for name in ("_imp", "gc", "posix", "errno", "time", "_signal", "_thread", "_weakref")
+}
 
 
 class FreezeError(Exception):
@@ -147,7 +148,8 @@ def collect(root: Path) -> dict[str, tuple[Path, bool, ast.Module]]:
                 waiting += [f"{target}.{item}" for item in names if _path(root, f"{target}.{item}")]
             elif target not in BUILTIN:
                 where = f"{path.relative_to(root)}:{line}"
-                raise FreezeError(f"{where}: imports {target}; a program's module may import only {sorted(BUILTIN)}")
+                allowed = ", ".join(sorted(BUILTIN))
+                raise FreezeError(f"{where}: imports {target}; beside ours the programs have only: {allowed}")
     return done
 
 

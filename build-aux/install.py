@@ -20,8 +20,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
-import inplace
 import freeze
+import inplace
 import native
 import script
 
@@ -80,7 +80,7 @@ def under(destdir: Path, path: Path) -> Path:
 
 
 def uninstall(destdir: Path, prefix: Path) -> None:
-    """Take away what install put there; the jail only if it is empty and nothing else made its parent useful."""
+    """Take away what install put there; the jail directory only if nothing is in it."""
     pages = [prefix / "share" / "man" / "man1" / page.name for page in (native.ROOT / "man").glob("*.1")]
     for path in [*(prefix / "bin" / name for name in inplace.PROGRAMS), *pages]:
         target = under(destdir, path)

@@ -1,8 +1,9 @@
 """Link the native programs, in the best form this machine's libpython allows.
 
-A form is how libpython is linked and how much of the interpreter is started. They are tried from the fastest
-start to the plainest; the first one that links and whose probe (probe.py) gives what plain Python gives is taken,
-and remembered until libpython or the options change. Without a linkable libpython there is no native program.
+A form is how libpython is linked and how much of the interpreter is started. They are tried from the
+fastest start to the plainest; the first one that links and whose probe (probe.py) says what plain Python
+says is taken, and remembered until libpython or the options change. Without a linkable libpython there is
+no native program.
 """
 
 from __future__ import annotations
@@ -25,19 +26,19 @@ PROBE_SECONDS = 60
 
 @dataclass(frozen=True)
 class Form:
-    """`link`: static-pie, pie, no-pie (all with libpython's archive) or shared; `tables`: ours, see freeze.py."""
+    """`link`: static-pie, pie, no-pie (with libpython's archive) or shared. `own`: freeze.py's tables."""
 
     link: str
-    tables: bool
+    own: bool
     core: bool
 
     @property
     def name(self) -> str:
         """A name for folders and messages."""
-        return "-".join([self.link, "core" if self.core else "full", *(["own"] if self.tables else [])])
+        return "-".join([self.link, "core" if self.core else "full", *(["own"] if self.own else [])])
 
 
-# Start of each here, in ms of wall time, /bin/true being 0.7: see README.md of this folder.
+# From the fastest start to the slowest; README.md of this folder has the figures.
 FORMS = [
     Form("static-pie", True, True),
     Form("pie", True, True),
@@ -50,17 +51,17 @@ FORMS = [
     Form("shared", False, False),
 ]
 
-
 # Lookups that src/accounts.c answers in a static program.
 WRAPPED = ["getpwnam", "initgroups", "getgrouplist"]
 
 
 def refuse_lookups(output: str) -> str:
-    """What the linker says of a static program, less what is known and harmless; raise if it would load libraries.
+    """What the linker says of a static program, less what is known and harmless.
 
-    The C library warns of each function that loads shared objects at run time, which can crash a static program.
-    Those in WRAPPED are called from accounts.c only, after it took the precautions; dlopen is referred to by the
-    interpreter's import of shared objects, which our tables leave no way to reach.
+    The C library warns of each function that loads shared objects at run time, which can crash a static
+    program; one that is not provided for raises. Those in WRAPPED are called from accounts.c only, after it
+    took its precautions; dlopen is what the interpreter would import shared objects with, which our tables
+    rule out.
     """
     kept = []
     for line in output.splitlines():
@@ -72,29 +73,26 @@ def refuse_lookups(output: str) -> str:
     return "\n".join(kept)
 
 
-def _folders() -> list[Path]:
-    """Where libpython may lie."""
-    return [Path(sysconfig.get_config_var(key)) for key in ("LIBPL", "LIBDIR") if sysconfig.get_config_var(key)]
-
-
 def libpython(link: str) -> list[str]:
     """Link arguments for libpython in this form, or an empty list if it is not here so."""
     version = sysconfig.get_config_var("LDVERSION")
-    if link == "shared":
-        for folder in _folders():
-            if (folder / f"libpython{version}.so").exists():
-                # A run path only where the loader would not look by itself.
-                path = [] if str(folder).startswith(("/usr/lib", "/lib")) else [f"-Wl,-rpath,{folder}"]
-                return [f"-L{folder}", *path, f"-lpython{version}"]
-        return []
-    # Debian keeps position-independent code in an archive of its own.
-    names = [f"libpython{version}.a"] if link == "no-pie" else [f"libpython{version}-pic.a", f"libpython{version}.a"]
-    return [str(folder / name) for name in names for folder in _folders() if (folder / name).exists()][:1]
+    keys = ("LIBPL", "LIBDIR")
+    folders = [Path(sysconfig.get_config_var(key)) for key in keys if sysconfig.get_config_var(key)]
+    if link != "shared":
+        # Debian keeps position-independent code in an archive of its own.
+        names = [f"libpython{version}-pic.a", f"libpython{version}.a"][link == "no-pie" :]
+        return [str(folder / name) for name in names for folder in folders if (folder / name).exists()][:1]
+    for folder in folders:
+        if (folder / f"libpython{version}.so").exists():
+            # A run path only where the loader would not look by itself.
+            path = [] if str(folder).startswith(("/usr/lib", "/lib")) else [f"-Wl,-rpath,{folder}"]
+            return [f"-L{folder}", *path, f"-lpython{version}"]
+    return []
 
 
 def system_libraries(form: Form) -> list[str]:
     """What libpython itself needs; with our tables no module that needs more is linked."""
-    keys = ("LIBS", "SYSLIBS") if form.tables else ("LIBS", "SYSLIBS", "MODLIBS")
+    keys = ("LIBS", "SYSLIBS") if form.own else ("LIBS", "SYSLIBS", "MODLIBS")
     names = " ".join(str(sysconfig.get_config_var(key) or "") for key in keys)
     return list(dict.fromkeys(word for word in names.split() if word.startswith("-l")))
 
@@ -107,19 +105,18 @@ def write_if_changed(path: Path, text: str) -> None:
 
 
 class Launcher:
-    """The builds of one variant's programs; `package` is the folder that holds bearwrap/ with its extension."""
+    """The programs of one variant; `package` is the folder that holds bearwrap/ with its extension."""
 
     def __init__(self, variant: native.Variant, package: Path = native.ROOT) -> None:
         self.variant = variant
         self.package = package
-        self.ours = native.objects(variant, sysconfig.get_paths()["include"])
         self.include = sysconfig.get_paths()["include"]
+        self.ours = native.objects(variant, self.include)
         self.arguments, self.inputs = native.libraries(variant)
 
-    def build(self, form: Form, target: Path, entry: Path | None = None) -> bool:
-        """Link one executable in one form; `entry` is a module to run in the programs' place. True if it ran."""
-        folder = self.variant.folder / form.name / (entry.stem if entry else "programs")
-        write_if_changed(folder / "frozen_modules.h", freeze.programs_table(native.ROOT, entry))
+    def compile(self, form: Form, folder: Path, entry: Path | None) -> list[Path]:
+        """Compile the launcher's own C in one form; returns its objects."""
+        sources = [native.SRC / "launcher.c"]
         flags = [*native.cflags(self.variant), f"-I{self.include}", f"-I{folder}"]
         if form.core:
             flags.append("-DBEARWRAP_CORE_ONLY=1")
@@ -127,71 +124,89 @@ class Launcher:
             flags.append(f'-DBEARWRAP_STDLIB=L"{sysconfig.get_paths()["stdlib"]}"')
         if entry:
             flags.append(f'-DBEARWRAP_ENTRY="{entry.stem}"')
-        sources = [native.SRC / "launcher.c"]
+        if form.own:
+            flags.append("-DBEARWRAP_OWN_TABLES=1")
+            sources.append(folder / "interpreter_tables.c")
+            write_if_changed(sources[-1], freeze.interpreter_tables(native.SRC / "importer.py"))
         if form.link == "static-pie":
             sources.append(native.SRC / "accounts.c")
-        if form.tables:
-            flags.append("-DBEARWRAP_OWN_TABLES=1")
-            tables = folder / "interpreter_tables.c"
-            write_if_changed(tables, freeze.interpreter_tables(native.SRC / "importer.py"))
-            sources.append(tables)
+        write_if_changed(folder / "frozen_modules.h", freeze.programs_table(native.ROOT, entry))
         pairs = [(path, folder / (path.stem + ".o")) for path in sources]
         cbuild.compile_all(pairs, flags)
-        objects = [*(item for _source, item in pairs), *self.ours]
+        return [target for _source, target in pairs]
+
+    def build(self, form: Form, target: Path, entry: Path | None = None) -> bool:
+        """Link one executable in one form; returns whether it was linked anew.
+
+        `entry` is a module to run in the programs' place.
+        """
+        folder = self.variant.folder / form.name / (entry.stem if entry else "programs")
+        objects = [*self.compile(form, folder, entry), *self.ours]
         mode = [] if form.link == "shared" else [f"-{form.link}"]
         if form.link == "static-pie":
             mode += [f"-Wl,--wrap={name}" for name in WRAPPED]
+        python = libpython(form.link)
         link = [*mode, *native.link_flags(self.variant), *map(str, objects), *self.arguments]
-        link += [*libpython(form.link), *system_libraries(form)]
-        inputs = [*objects, *self.inputs, *(Path(item) for item in libpython(form.link) if item[0] == "/")]
-        return cbuild.link(target, link, inputs, folder, refuse_lookups)
+        inputs = [*objects, *self.inputs, *(Path(item) for item in python if item.startswith("/"))]
+        return cbuild.link(target, [*link, *python, *system_libraries(form)], inputs, native.NOTES, refuse_lookups)
 
     def probe(self, form: Form) -> str:
         """Empty if an interpreter linked in this form does what plain Python does, else what went wrong."""
         program = self.variant.folder / form.name / "probe" / "run"
         passed = program.with_name("passed")
+        # The folders named here must not be looked at, so they need not exist.
+        environment = {"PYTHONPATH": "/nonexistent", "PYTHONHOME": "/nonexistent"}
         try:
             if not self.build(form, program, HERE / "probe.py") and passed.exists():
                 return ""
             passed.unlink(missing_ok=True)
             names = [*freeze.collect(native.ROOT), freeze.COMPILED]
-            found = subprocess.run([program, *names], capture_output=True, timeout=PROBE_SECONDS, check=False,
-                                   cwd="/", env={"PYTHONPATH": "/nowhere", "PYTHONHOME": "/nowhere"})  # fmt: skip
+            done = subprocess.run(
+                [program, *names], cwd="/", env=environment, capture_output=True, timeout=PROBE_SECONDS,
+                check=False,
+            )  # fmt: skip
+            wanted = self.expected(names)
         except cbuild.BuildError as error:
             return str(error)
         except subprocess.TimeoutExpired:
             return f"the probe did not end within {PROBE_SECONDS} s"
-        if found.returncode != PROBE_EXIT or found.stdout != self.expected(names):
-            return f"the probe's exit code is {found.returncode}, its output {found.stdout!r} {found.stderr!r}"
+        if done.returncode != PROBE_EXIT or done.stdout != wanted:
+            return f"probe: exit code {done.returncode}\n{done.stderr!r}\n{done.stdout!r}\nnot\n{wanted!r}"
         passed.touch()
         return ""
 
     def expected(self, names: list[str]) -> bytes:
-        """What plain Python says to the probe; the extension in place must have been built before."""
+        """What plain Python says to the probe; the extension must have been built into `package` before."""
         command = [native.python(), "-I", "-S", "-B", str(HERE / "probe.py"), *names, str(self.package)]
-        done = subprocess.run(command, capture_output=True, timeout=PROBE_SECONDS, check=False)
+        environment = dict(os.environ)
+        if self.variant.debug:
+            environment |= {"LD_PRELOAD": cbuild.file_name("libasan.so"), "ASAN_OPTIONS": "detect_leaks=0"}
+        done = subprocess.run(
+            command, env=environment, capture_output=True, timeout=PROBE_SECONDS, check=False
+        )
         if done.returncode != PROBE_EXIT:
-            raise cbuild.BuildError(f"the probe fails in plain Python: {done.stderr.decode(errors='replace')}")
+            raise cbuild.BuildError(f"the probe fails in plain Python: {done.stderr!r}")
         return done.stdout
 
     def choose(self, wanted: str) -> Form | None:
-        """The form to build, `wanted` being `auto` or a form's name; None if there is no linkable libpython."""
+        """The form to build, `wanted` being `auto` or a form's name; None if no libpython can be linked."""
         forms = [form for form in FORMS if libpython(form.link) and wanted in ("auto", form.name)]
-        if self.variant.debug:
-            # The sanitizers want the C library as a shared object.
+        if self.variant.debug or self.variant.system:
+            # The sanitizers want the C library as a shared object; so does a shared libbearssl.
             forms = [form for form in forms if form.link != "static-pie"]
         note = self.variant.folder / "form"
-        key = f"{wanted} {sysconfig.get_config_var('LDVERSION')} {[libpython(form.link) for form in forms]}\n"
-        before = note.read_text().partition("\n") if note.exists() else ("", "", "")
-        if before[0] + "\n" == key:
-            forms.sort(key=lambda form: form.name != before[2].strip())
+        key = f"{wanted} {sysconfig.get_config_var('LDVERSION')} {[libpython(form.link) for form in forms]}"
+        lines = note.read_text().splitlines() if note.exists() else []
+        if lines[:1] == [key]:
+            # What was taken before goes first; sorting is stable, so the others keep their order.
+            forms.sort(key=lambda form: form.name != lines[1])
         failures = []
         for form in forms:
             failure = self.probe(form)
             if not failure:
-                write_if_changed(note, f"{key}{form.name}\n")
+                write_if_changed(note, f"{key}\n{form.name}\n")
                 return form
-            failures.append(f"{form.name}: {failure.strip()[-1500:]}")
+            failures.append(f"{form.name}: {failure.strip()[-2000:]}")
             print(f"launcher: not as {form.name}", flush=True)
         if failures:
             raise cbuild.BuildError("no form of the native programs works\n" + "\n".join(failures))

@@ -1,7 +1,7 @@
 """The one description of how the compiled half is built: its sources, flags and libraries.
 
-setup.py makes the extension of it, launcher.py the programs. A `Variant` names one way to compile; each has its
-own folder under build/, so that switching between them rebuilds nothing twice.
+setup.py makes the extension of it, launcher.py the programs. A `Variant` names one way to compile; each has
+its own folder under build/, so that switching between them rebuilds nothing twice.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import cbuild
 ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src"
 BUILD = ROOT / "build"
+NOTES = BUILD / "obj" / "links"
 
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
 
@@ -59,7 +60,8 @@ def cflags(variant: Variant) -> list[str]:
         flags += ["-O2", "-DNDEBUG", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2", "-ffunction-sections",
                   "-fdata-sections"]
     if variant.system:
-        flags.append("-DBEARWRAP_SYSTEM_BEARSSL=1")
+        # Debian keeps the headers in a folder of their own.
+        flags += ["-DBEARWRAP_SYSTEM_BEARSSL=1", "-I/usr/include/bearssl"]
     else:
         flags += [f'-DBEARWRAP_BEARSSL_VERSION="{bearssl.version()}"', *bearssl.includes()]
     if variant.hooks:
@@ -71,14 +73,9 @@ def cflags(variant: Variant) -> list[str]:
 
 @functools.cache
 def sodium_archive() -> str:
-    """Path of the static libsodium the compiler finds, or the empty string."""
-    command = [*cbuild.compiler(), "-print-file-name=libsodium.a"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    if not Path(found).is_absolute() or not Path(found).exists():
-        return ""
-    probe = [*cbuild.compiler(), "-E", "-x", "c", "-"]
-    done = subprocess.run(probe, input="#include <sodium.h>\n", text=True, capture_output=True, check=False)
-    return found if done.returncode == 0 else ""
+    """Path of the static libsodium if the compiler finds it and its header, else the empty string."""
+    found = cbuild.file_name("libsodium.a")
+    return found if found and cbuild.accepts("-include", "sodium.h") else ""
 
 
 def use_sodium(variant: Variant) -> bool:
@@ -87,16 +84,13 @@ def use_sodium(variant: Variant) -> bool:
 
 
 def sources(variant: Variant) -> list[Path]:
-    """Our own hand-written C. The handshake shim needs BearSSL's inner.h, so not with the system's library."""
+    """Our own hand-written C. The handshake shim needs BearSSL's inner.h, so not with the system library."""
     return [] if variant.system else [SRC / "hs_server.c"]
 
 
-def cythonize(compiled: Path | None = None) -> Path:
-    """Translate src/_bear.pyx to C if it or anything it includes changed; returns the C file.
-
-    In an sdist without Cython a C file that came along is taken as it is.
-    """
-    target = compiled or BUILD / "cython" / "_bear.c"
+def cythonize() -> Path:
+    """Translate src/_bear.pyx to C if it or anything it may include changed; returns the C file."""
+    target = BUILD / "cython" / "_bear.c"
     pyx = SRC / "_bear.pyx"
     parts = [pyx, *SRC.glob("*.pxi"), *SRC.glob("*.pxd")]
     newest = max(path.stat().st_mtime_ns for path in parts)
@@ -104,8 +98,8 @@ def cythonize(compiled: Path | None = None) -> Path:
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     print("cython: src/_bear.pyx", flush=True)
-    command = [sys.executable, "-m", "cython", "-3", "-I", "src", "--module-name", "bearwrap._bear", "-o", str(target), str(pyx)]
-    done = subprocess.run(command, check=False, cwd=ROOT)
+    command = [sys.executable, "-m", "cython", "-3", "-I", "src", "--module-name", "bearwrap._bear"]
+    done = subprocess.run([*command, "-o", str(target), str(pyx)], check=False, cwd=ROOT)
     if done.returncode:
         target.unlink(missing_ok=True)
         raise cbuild.BuildError("cython failed")
@@ -155,7 +149,7 @@ def extension(variant: Variant, target: Path, python_include: str) -> None:
     # libsodium.a is not position-independent code; it links into a shared object because none of its symbols
     # is exported from it, which also keeps another libsodium in the same process apart from ours.
     command = ["-shared", *link_flags(variant), "-Wl,--exclude-libs,ALL", *map(str, ours), *arguments]
-    if cbuild.link(target, command, [*ours, *inputs], variant.folder):
+    if cbuild.link(target, command, [*ours, *inputs], NOTES):
         print(f"ld: {target.name}", flush=True)
 
 

@@ -1,13 +1,12 @@
 """What the probe of the build runs, once in the linked interpreter and once in plain Python; both must agree.
 
 It uses what the programs use: every frozen module, the compiled extension, the import forms, strings, bytes,
-exceptions, closures, classes, sorting, a fork. The result goes to stdout as one line. It may import nothing but
-builtin modules and ours.
+exceptions, closures, classes, sorting, a fork. The result goes to stdout as one line. It may import nothing
+but builtin modules and ours.
 """
 
-import sys
-
 import posix
+import sys
 
 
 def imports(names):
@@ -50,12 +49,13 @@ def language():
             raise OSError(2, "outer", b"\xffpath") from error
     except OSError as error:
         raised = (error.errno, error.filename, type(error.__cause__).__name__)
-    text = "\u00e9t\u00e9 %05d {:>4}".format("x") % 42
-    coded = text.encode() + text.encode("latin-1", "replace") + b"\xff".decode("utf-8", "surrogateescape").encode("utf-8", "surrogateescape")
+    text = "\u00e9t\u00e9 {:>4}".format("x")
+    odd = b"\xff".decode("utf-8", "surrogateescape")
+    coded = text.encode() + text.encode("latin-1", "replace") + odd.encode("utf-8", "surrogateescape")
     return [
-        sorted(numbers()), raised, coded.hex(), bytes.fromhex("00ff").rjust(4, b"."), int("ff", 16), f"{255:#06x}",
-        sorted({"b": 1, "a": 2}.items()), b"a\0b".split(b"\0"), memoryview(bytearray(b"abc"))[1:].tobytes(),
-        str(2**70), round(1 / 3, 4), bool(frozenset((1, 2)) & {2}), "%s" % (b"x",),
+        sorted(numbers()), raised, coded.hex(), bytes.fromhex("00ff").rjust(4, b"."), int("ff", 16),
+        f"{255:#06x} {1.5:.3f} {b'x'!r}", sorted({"b": 1, "a": 2}.items()), b"%d\0b" % 7, str(2**70),
+        memoryview(bytearray(b"abc"))[1:].tobytes(), round(1 / 3, 4), bool(frozenset((1, 2)) & {2}),
     ]  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Write the script form of the programs: plain Python, for where no libpython can be linked.
 
-The module path is fixed relative to where the script really lies, so that a tree can be moved and DESTDIR used;
-the current directory and the PYTHON* variables are never consulted (-I), site is not imported (-S), nothing is
-written beside the modules (-B).
+The module path is fixed relative to where the script really lies, so that a tree can be moved and DESTDIR
+used; the current directory and the PYTHON* variables are never consulted (-I), site is not imported (-S),
+nothing is written beside the modules (-B).
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def run():
 
         return main(coded, here.encode(sys.getfilesystemencoding(), "surrogateescape"))
     except Exception as error:
-        name = sys.argv[0].rpartition("/")[2]
-        text = "".join("?" if ord(c) < 32 or ord(c) == 127 else c for c in f"{{type(error).__name__}}: {{error}}")
-        posix.write(2, f"{{name}}: fatal: {{text}}\\n".encode("utf-8", "backslashreplace")[-1024:])
+        line = f"{{sys.argv[0].rpartition('/')[2]}}: fatal: {{type(error).__name__}}: {{error}}"
+        line = "".join("?" if ord(c) < 32 or ord(c) == 127 else c for c in line)
+        posix.write(2, line.encode("utf-8", "backslashreplace")[:1023] + b"\\n")
         return 111
 
 

@@ -155,7 +155,7 @@ cdef extern from "bearssl_x509.h" nogil:
         int status
     ctypedef struct br_x509_minimal_context:
         const br_x509_class *vtable
-        uint32_t notbefore_days
+        unsigned char saved_dn_hash[64]
     void br_x509_minimal_init_full(br_x509_minimal_context *ctx, const br_x509_trust_anchor *anchors, size_t num)
     void br_x509_minimal_set_name_elements(br_x509_minimal_context *ctx, br_name_element *elts, size_t num)
     ctypedef struct br_x509_decoder_context:

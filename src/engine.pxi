@@ -24,6 +24,8 @@ cdef struct Engine:
     size_t verify_len
     uint8_t *transcript
     size_t transcript_len
+    const uint8_t *offered          # the client's suites, for its order (-S)
+    size_t offered_len
     bint out_marked                 # the record being made goes out sealed
     bint in_switched                # the client's change_cipher_spec has been read
     bint out_switched
@@ -118,11 +120,20 @@ cdef int engine_choose(const br_ssl_server_policy_class **pctx, const br_ssl_ser
     while hash_id > br_md5_ID and not (hashes >> hash_id) & 1:
         hash_id -= 1
     choices.algo_id = (<unsigned>hash_id << 8) | (3 if key_type == BR_KEYTYPE_EC else 1)
-    for u in range(num):
-        s = suite_row(common[u][0])
-        if s != NULL and s.key_type == key_type:
-            choices.cipher_suite = s.id
-            return 1
+    if engine.config.server_order:
+        for u in range(num):
+            s = suite_row(common[u][0])
+            if s != NULL and s.key_type == key_type:
+                choices.cipher_suite = s.id
+                return 1
+    else:
+        for i in range(0, engine.offered_len, 2):
+            for u in range(num):
+                s = suite_row(common[u][0])
+                if s != NULL and s.key_type == key_type \
+                        and s.id == (engine.offered[i] << 8 | engine.offered[i + 1]):
+                    choices.cipher_suite = s.id
+                    return 1
     engine.alert = HANDSHAKE_FAILURE
     return 0
 
@@ -343,14 +354,14 @@ cdef bint engine_start(Config *config, int port, Anchors *anchors) noexcept nogi
     br_ssl_server_zero(&engine.sc)
     br_ssl_engine_set_versions(e, config.version_min, config.version_max)
     br_ssl_engine_set_suites(e, config.suites, config.suites_num)
-    br_ssl_engine_add_flags(e, BR_OPT_NO_RENEGOTIATION)
-    if config.server_order:
-        br_ssl_engine_add_flags(e, BR_OPT_ENFORCE_SERVER_PREFERENCES)
+    # the engine's own client order refuses a list with duplicates, so engine_choose does that order itself
+    br_ssl_engine_add_flags(e, BR_OPT_NO_RENEGOTIATION | BR_OPT_ENFORCE_SERVER_PREFERENCES)
     for i in range(br_md5_ID, br_sha512_ID + 1):
         br_ssl_engine_set_hash(e, i, hash_class(i))
     br_ssl_engine_set_prf10(e, engine_prf)
     br_ssl_engine_set_prf_sha256(e, engine_prf)
     br_ssl_engine_set_prf_sha384(e, engine_prf)
+    br_ssl_engine_set_default_aes_cbc(e)        # TLS 1.0 asks it for its block size
     br_ssl_engine_set_cbc(e, &remote_cbc_in, &remote_cbc_out)
     br_ssl_engine_set_gcm(e, &remote_gcm_in, &remote_gcm_out)
     br_ssl_engine_set_chapol(e, &remote_chapol_in, &remote_chapol_out)

@@ -1,9 +1,9 @@
 /*
- * hs_server.c - BearSSL's server handshake with one function redirected.
+ * hs_server.c - BearSSL's server handshake with two functions redirected.
  *
  * This file is compiled in place of the vendored src/ssl/ssl_hs_server.c and is the only change of BearSSL's
  * behaviour: the random part of ServerHello.random carries the downgrade marker of RFC 8446 section 4.1.3 when
- * less than our maximum version is negotiated. Everything else is drawn from the DRBG as before.
+ * less than our maximum version is negotiated, and a client's signature_algorithms does not count before TLS 1.2.
  * A test pins the hash of the file included below.
  */
 #ifndef BEARWRAP_SYSTEM_BEARSSL
@@ -26,7 +26,25 @@ draw_random(br_hmac_drbg_context *rng, void *out, size_t len)
 	}
 }
 
+/*
+ * signature_algorithms says nothing about versions before TLS 1.2 (RFC 5246 section 7.4.1.4.1), which sign with one
+ * fixed hash. The engine asks for its hash functions just before it drops the suites that the client's list makes
+ * impossible; by then the version is known.
+ */
+static const br_hash_class *
+find_hash(const br_multihash_context *mc, int id)
+{
+	br_ssl_server_context *sc;
+
+	sc = (br_ssl_server_context *)(void *)((unsigned char *)(uintptr_t)mc - offsetof(br_ssl_engine_context, mhash));
+	if (sc->eng.session.version < BR_TLS12) {
+		sc->hashes |= 0x0404;
+	}
+	return br_multihash_getimpl(mc, id);
+}
+
 #define br_hmac_drbg_generate draw_random
+#define br_multihash_getimpl find_hash
 #include "ssl_hs_server.c"
 
 #else

@@ -1,9 +1,10 @@
 """The import system of the native programs: builtin and frozen modules, nothing else.
 
-It takes the place of CPython's `_frozen_importlib` (build-aux/freeze.py puts it there), which the programs cannot
-afford: building that module's classes at every start costs 0.4 ms, and each import through its finders and specs
-another 0.05 ms. There is no path, no finder, no hook and no file here, so nothing can be imported that was not
-linked in. What CPython's C code calls is exactly the four functions below (Python/import.c, 3.11 to 3.14).
+It takes the place of CPython's `_frozen_importlib` (build-aux/freeze.py puts it there), which the programs
+cannot afford: building that module's classes at every start costs 0.4 ms, and each import through its finders
+and specs another 0.05 ms. There is no path, no finder, no hook and no file here, so nothing can be imported
+that was not linked in. What CPython's C code calls is exactly the four functions below (Python/import.c,
+3.11 to 3.13).
 
 Modules have `__name__`, `__package__` and, as packages, `__path__`; `__spec__` and `__loader__` stay None.
 """

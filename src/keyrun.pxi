@@ -13,6 +13,7 @@ cdef struct KeyRun:
     bint in_ready
     bint out_ready
     bint paused                 # a record that is no application data awaits net's word
+    bint half_message           # net has part of an alert or handshake message: no application data may come now
     bint input_end              # close prog's stdin when everything is delivered
     bint dropping               # read and drop prog's stdout
     bint want_room              # output waits for room in the ring
@@ -199,6 +200,9 @@ cdef bint key_input(Key *k) noexcept nogil:
         alert = key_record(k, r.in_slots[records], &at, &kind, &plain, &n)
         if alert or kind != 23:
             break
+        if r.half_message:
+            alert = UNEXPECTED_MESSAGE
+            break
         if n == 0:
             r.empty_records += 1
             if r.empty_records > EMPTY_RECORDS_MAX:
@@ -287,6 +291,7 @@ cdef bint key_port(Key *k) noexcept nogil:
     op = key_check(k, n)
     if op.op == BW_OP_RESUME:
         r.paused = False
+        r.half_message = key_message[1] != 0
     elif op.op == BW_OP_END_INPUT:
         r.input_end = True
     elif op.op == BW_OP_DROP_OUTPUT:

@@ -7,7 +7,7 @@ cdef enum:
     RING_SIZE = 262144               # one direction; 16 full records, a power of two
     BATCH = 4                        # records that key opens or seals per system call on prog's pipe
     SLOT = 5 + 16384 + 2048 + 107    # one record in private memory, with room before the plaintext for header and IV
-    CLIENT_HELLO_MAX = 131072        # OpenSSL allows 131,396; an extension alone may be 65,535
+    CLIENT_HELLO_MAX = 131396        # every vector at its limit (RFC 5246 section 7.4.1.2)
     CERTIFICATE_MAX = 65536          # a client's chain; OpenSSL allows 100 KiB, real chains are under 10 KiB
     HANDSHAKE_MAX = 2048             # every other message of a client: a signature of RSA 4096 is 512 bytes
     TRANSCRIPT_MAX = 262144          # handshake messages up to CertificateVerify, anchors' names included

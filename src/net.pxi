@@ -68,7 +68,7 @@ cdef struct Net:
 
 cdef Net net_process
 cdef uint8_t net_rbuf[24576]            # one record and what came with it
-cdef uint8_t net_message[131080]        # one handshake message, CLIENT_HELLO_MAX
+cdef uint8_t net_message[131400]        # one handshake message, CLIENT_HELLO_MAX
 cdef uint8_t net_wbuf[262144]           # our flight: chain and anchors' names at their largest
 
 cdef int64_t now_ms() noexcept nogil:

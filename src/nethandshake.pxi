@@ -91,6 +91,8 @@ cdef void net_hello(Net *net, const uint8_t *body, size_t n) noexcept nogil:
     if hello.sni != NULL and not dns_name(<const char *>hello.sni, hello.sni_len):
         snprintf(m, sizeof(m), "invalid SNI server_name '%.*s' rejected", <int>hello.sni_len, <const char *>hello.sni)
         log_debug(m)
+    engine.offered = hello.suites
+    engine.offered_len = hello.suites_len
     engine_feed(22, net_message, n + 4)
     if log_state.level < LOG_DEBUG:
         return
@@ -119,6 +121,7 @@ cdef int message_check(int kind, const uint8_t *body, size_t n) noexcept nogil:
     """Structure of the client's messages other than ClientHello (RFC 5246 section 7.4, RFC 8422 section 5.7)."""
     cdef Cursor c = cursor_over(body, n)
     cdef Cursor list, item
+    cdef uint32_t hash_id, signature
     if kind == AWAIT_CERTIFICATE:
         list = take_vector(&c, 3)
         while list.left:
@@ -131,7 +134,11 @@ cdef int message_check(int kind, const uint8_t *body, size_t n) noexcept nogil:
             return DECODE_ERROR
     elif kind == AWAIT_VERIFY:
         if engine.sc.eng.session.version >= BR_TLS12:
-            take(&c, 2)
+            hash_id = take_uint(&c, 1)
+            signature = take_uint(&c, 1)
+            if not c.bad and (signature != (1 if engine.peer_key.key_type == BR_KEYTYPE_RSA else 3)
+                              or not br_sha1_ID <= <int>hash_id <= br_sha512_ID):
+                return ILLEGAL_PARAMETER
         take_vector(&c, 2)
     elif kind == AWAIT_FINISHED:
         take(&c, 12)
@@ -191,8 +198,8 @@ cdef void net_handshake_bytes(Net *net, const uint8_t *p, size_t n) noexcept nog
         elif want - 4 > message_most(net.await_):
             net_fail(net, ILLEGAL_PARAMETER, "handshake message too long")
         elif net.message_len == want:
-            if n and net.await_ == AWAIT_HELLO:
-                net_fail(net, UNEXPECTED_MESSAGE, "data behind ClientHello")
+            if n and (net.await_ == AWAIT_HELLO or net.await_ == AWAIT_FINISHED):
+                net_fail(net, UNEXPECTED_MESSAGE, "data behind the last message of a flight")
                 return
             net_handshake_message(net)
             net.message_len = 0

@@ -134,6 +134,7 @@ cdef void net_renegotiation(Net *net, const uint8_t *p, size_t n) noexcept nogil
 cdef bint net_port(Net *net) noexcept nogil:
     """One message of key, if there is one."""
     cdef ssize_t n
+    cdef uint8_t half
     if not net.port_ready:
         return False
     n = recv(net.port, port_reply, MESSAGE_MAX, MSG_DONTWAIT)
@@ -158,7 +159,8 @@ cdef bint net_port(Net *net) noexcept nogil:
         else:
             net_fail(net, UNEXPECTED_MESSAGE, "unexpected record")
         if not net_over(net):
-            port_send(net.port, BW_OP_RESUME, NULL, 0)
+            half = net.message_len > 0 or net.alert_split
+            port_send(net.port, BW_OP_RESUME, &half, 1)
     else:
         net.end = END_KEY
     return True

@@ -131,6 +131,7 @@ cdef unsigned peer_chain(Peer *peer, Anchors *anchors, int user_field, const uin
     cdef const br_x509_pkey *pk
     cdef unsigned usages = 0, err
     cdef int i, count = 0
+    cdef uint8_t issuer[32]
     br_x509_minimal_init_full(&peer.x509, anchors.list, anchors.num)
     for i in range(PARTS):
         peer.elements[i].oid = part_oid(i)
@@ -153,6 +154,12 @@ cdef unsigned peer_chain(Peer *peer, Anchors *anchors, int user_field, const uin
         x[0].append(x, cert.p, cert.left)
         x[0].end_cert(x)
     err = x[0].end_chain(x)
+    if err == BR_ERR_X509_NOT_TRUSTED:
+        # BearSSL says so too when an anchor has the issuer's name but the signature is not by its key
+        for i in range(anchors.num):
+            hash_once(br_sha256_ID, anchors.list[i].dn.data, anchors.list[i].dn.len, issuer)
+            if anchors.list[i].flags & BR_X509_TA_CA and memcmp(issuer, peer.x509.saved_dn_hash, 32) == 0:
+                return BR_ERR_X509_BAD_SIGNATURE
     if err:
         return err
     pk = x[0].get_pkey(x, &usages)

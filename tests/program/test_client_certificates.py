@@ -13,7 +13,16 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from tests.certs import Authority, Certs, certificate_pem, key_pem
-from tests.harness import Mailbox, Program, Wrapped, client_context, ending, needs_root, read_all, require_peer
+from tests.harness import (
+    Mailbox,
+    Program,
+    Wrapped,
+    client_context,
+    ending,
+    needs_root,
+    read_all,
+    require_peer,
+)
 from tests.servers import relay_port
 
 WHO = ["sh", "-c", "id -u; id -g; id -G"]

@@ -448,9 +448,8 @@ def test_descriptors_5_and_6_are_closed(ours: Program, certs: Certs) -> None:
     opened = 'exec 4</dev/null 5</dev/null 6</dev/null 7</dev/null; exec "$0" "$@"'
     options = ["-c", opened, ours.path, "-f", certs.server("p256")]
     prog = [sys.executable, "-I", "-S", "-c", LIST_DESCRIPTORS]
-    with Wrapped(options, prog, program=ours, executable="/bin/sh", argv0="sh") as w:
-        with w.tls() as tls:
-            found = [int(line.split()[0]) for line in read_all(tls).decode().splitlines()]
+    with Wrapped(options, prog, program=ours, executable="/bin/sh", argv0="sh") as w, w.tls() as tls:
+        found = [int(line.split()[0]) for line in read_all(tls).decode().splitlines()]
     assert found == [0, 1, 2, 4, 7]
 
 

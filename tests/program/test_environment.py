@@ -286,7 +286,7 @@ def test_protocol_of_old_versions(
 
 @pytest.mark.parametrize("options", [[], ["-a"]], ids=["plain", "with client certificate"])
 def test_inherited_facts_are_never_believed(ours: Program, certs: Certs, options: list[str]) -> None:
-    forged = {name: "forged" for name in FACTS}
+    forged = dict.fromkeys(FACTS, "forged")
     options = [*options, str(certs.client_ca)] if options else []
     context = client_context(certificate=certs.client("nobody") if options else None)
     with Wrapped([*options, "-f", certs.server("p256")], ENV, program=ours, extra_env=forged) as w:

@@ -361,5 +361,5 @@ def test_p0_after_p1_switches_it_off(ours: Program, certs: Certs) -> None:
 
 def test_no_environment_variable_supplies_options(program: Program, place: Path) -> None:
     names = ("TLSWRAPPER", "TLSWRAPPER_OPTS", "CERTFILE", "BEARWRAP_OPTIONS")
-    env = {name: "-f pem cat" for name in names}
+    env = dict.fromkeys(names, "-f pem cat")
     assert run_plain([], program=program, cwd=place, env=env).code == 100

@@ -10,8 +10,7 @@
 
 Any step may be left out, repeated, or replaced by other bytes (`send_message`, `send`, `send_raw`). What the
 server sends is checked strictly: order, encoding, signature, Finished, renegotiation_info. All secrets stay
-readable: `premaster`, `master`, `keys` (a KeyBlock: `whole` and its parts); the randoms are `hello.random` and
-`server.random`.
+readable: `premaster`, `master`, `keys` (a KeyBlock: `whole` and its parts), `hello.random`, `server.random`.
 """
 
 from __future__ import annotations

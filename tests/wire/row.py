@@ -16,7 +16,7 @@ from .names import Alert
 
 Act = Callable[[Client], None]
 
-# Prog of every row: tells stderr that it ran and that it saw EOF, echoes between, and has a telling exit code.
+# Prog of every row: tells stderr that it ran and that it saw EOF, echoes between, and a telling exit code.
 PROG_CODE = 42
 PROG = ("sh", "-c", f"echo PROG RAN >&2; cat; echo PROG EOF >&2; exit {PROG_CODE}")
 FAILED_CODE = 111
@@ -49,7 +49,7 @@ class Ends(Enum):
 class Row:
     """See the module.
 
-    `identity` names the certificate that the client shows (identities.py), `log` is a piece of some line at -vv,
+    `identity` names the certificate that the client shows (identities.py), `log` a piece of some line at -vv,
     beside what every way to end must log.
     """
 

@@ -10,7 +10,7 @@ from .client import Client, Identity
 from .messages import Hello, message, u16, vec
 from .names import TLS10, TLS11, Alert, Msg, Record
 from .row import ALL_CIPHERS, OLD_VERSIONS, RSA, Act, Ends, Row, fatal, served
-from .rows_order import UNEXPECTED
+from .rows_order import UNEXPECTED, say, steps
 from .signatures import sign
 
 DECODE = fatal(Alert.DECODE_ERROR)
@@ -192,7 +192,7 @@ ROWS: list[Row] = [
     ask("certificate-twice", certificate_twice, UNEXPECTED, "RFC 5246 7.4"),
     ask("no-verify", no_verify, UNEXPECTED, "RFC 5246 7.4.8"),
     ask("verify-before-exchange", verify_before_exchange, UNEXPECTED, "RFC 5246 7.4"),
-    ask("data-for-certificate", lambda c: (c.start(), c.send(Record.DATA, b"x"))[1], UNEXPECTED),
+    ask("data-for-certificate", steps(say(Record.DATA, b"x")), UNEXPECTED),
     # certificates that are not accepted
     ask("stranger", shown(), UNKNOWN_CA, identity="stranger"),
     ask("intermediate-missing", shown(), UNKNOWN_CA, identity="intermediate_missing"),

@@ -320,6 +320,7 @@ ROWS: list[Row] = [
           ("unknown", 0x7777, b""),
           ("grease", GREASE[2], b""),
       )),
-    served_hello("schemes-in-tls11-ignored", lambda h: schemes(0xEEEE)(h.but(version=TLS11)),
-                 "RFC 5246 7.4.1.4.1: not for older versions", options=_BOTH),
+    Row("schemes-unknown-in-tls11", served(lambda c: c.handshake(schemes(0xEEEE)(Hello(version=TLS11)))),
+        Ends.EITHER, FAILURE, "RFC 5246 7.4.1.4.1", options=_BOTH,
+        why="before TLS 1.2 it has no meaning and MUST NOT be sent: ignored, or taken (40)"),
 ]  # fmt: skip

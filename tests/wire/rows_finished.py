@@ -40,7 +40,7 @@ def broken_record(c: Client) -> None:
     c.send_ccs()
     whole = bytearray(c.seal(Record.HANDSHAKE, b"\x14\0\0\x0c" + c.verify_data()))
     whole[-1] ^= 1
-    c.send_raw(whole)
+    c.send_raw(bytes(whole))
     c.read_finished()
 
 

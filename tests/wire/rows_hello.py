@@ -215,7 +215,7 @@ ROWS: list[Row] = [
     Row("body-cut-in-suites", with_body(lambda b: b[:40]), Ends.REFUSED, DECODE, _HELLO),
     Row("hello-of-131396-bytes", served(biggest), Ends.SERVED,
         cite="RFC 5246 7.4.1.2: all vectors at their limits"),
-    served_hello("ecdsa-schemes-in-tls11", lambda h: h.but(version=TLS11).ext(
-        Ext.SIGNATURE_ALGORITHMS, vec(2, u16s(ECDSA_SCHEMES))), "RFC 5246 7.4.1.4.1: not for older versions",
-        options=_BOTH),
+    Row("ecdsa-schemes-in-tls11", served(with_hello(lambda h: h.but(version=TLS11).ext(
+        Ext.SIGNATURE_ALGORITHMS, vec(2, u16s(ECDSA_SCHEMES))))), Ends.EITHER, FAILURE, "RFC 5246 7.4.1.4.1",
+        options=_BOTH, why="before TLS 1.2 it has no meaning and MUST NOT be sent: ignored, or taken (40)"),
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """The wire client against OpenSSL: when a row fails, this tells whether our client is to blame.
 
-Success in every cipher, version and curve, and refusals of which OpenSSL is known to answer as the table says.
+Success in every cipher, version and curve, and refusals that OpenSSL is known to answer as the table says.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from tests.harness import Program, Wrapped, needs_root
 from .client import Client
 from .identities import Identities
 from .messages import Hello
-from .names import CIPHER_OPTIONS, TLS11, Record, suite_for
+from .names import CIPHER_OPTIONS, TLS11, TLS12, Record, suite_for
 from .row import OLD_VERSIONS, PROG
 
 pytestmark = needs_root
@@ -47,11 +47,11 @@ def test_gcm_nonces(ours: Program, identities: Identities, option: str) -> None:
 @pytest.mark.parametrize("option", [name for name in CIPHER_OPTIONS if "CBC" in name])
 def test_cbc_explicit_ivs(ours: Program, identities: Identities, option: str) -> None:
     """Explicit IVs of CBC records are distinct, and no last block of another record (RFC 4346 6.2.3.2)."""
-    version = {} if suite_for(option, "rsa").tls12_only else {"version": TLS11}
+    version = TLS12 if suite_for(option, "rsa").tls12_only else TLS11
     options = ["-f", identities.files["rsa"], "-c", option, *OLD_VERSIONS.split()]
     with Wrapped(options, PROG, program=ours) as wrapped:
         client = Client(wrapped.client)
-        client.handshake(Hello(**version))
+        client.handshake(Hello(version=version))
         for _ in range(20):
             client.echo(b"vector")
         frames = [frame for frame in client.seen if frame.sealed and frame.kind == Record.DATA]

@@ -62,7 +62,7 @@ def sha256(path: Path) -> str:
 
 
 def unpacked_from(lock: dict) -> str:
-    """SHA-256 of the archive that source/ was wholly unpacked from; empty if not, or not of the present lock."""
+    """SHA-256 of the archive that source/ was unpacked from; empty if it is not of the present lock."""
     try:
         digest = (SOURCE / STAMP).read_text().strip()
     except OSError:
@@ -78,9 +78,8 @@ def check(path: Path, lock: dict) -> str:
         raise FetchError(f"{path}: {error.strerror}") from None
     if have not in {entry["sha256"] for entry in lock["archives"]}:
         wanted = "\n".join(f"    {entry['sha256']}  {entry['file']}" for entry in lock["archives"])
-        raise FetchError(
-            f"{path}: SHA-256 mismatch, the file is refused\n  found\n    {have}\n  accepted\n{wanted}\n{HINT}"
-        )
+        found = f"  found\n    {have}\n  accepted\n{wanted}"
+        raise FetchError(f"{path}: SHA-256 mismatch, the file is refused\n{found}\n{HINT}")
     return have
 
 
@@ -236,7 +235,8 @@ def run_apt(command: list[str], environment: dict[str, str], folder: Path) -> No
         raise FetchError(f"{' '.join(command)}: no end within {APT_SECONDS} s.\n{HINT}") from None
     if done.returncode != 0:
         tail = "\n".join("    " + line for line in done.stdout.splitlines()[-12:])
-        raise FetchError(f"{' '.join(command)} failed ({done.returncode}); is there a network?\n{tail}\n{HINT}")
+        failed = f"{' '.join(command)} failed ({done.returncode}); is there a network?"
+        raise FetchError(f"{failed}\n{tail}\n{HINT}")
 
 
 def find_archive(given: str | None, lock: dict) -> tuple[Path, str]:
