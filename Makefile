@@ -2,7 +2,7 @@
 #
 # PYTHON=/usr/bin/python3   the interpreter to build for (3.11 or newer)
 # PREFIX=/usr/local DESTDIR=  where `make install` puts things
-# TESTS=tests/build         what `make test` runs; ARGS= goes to pytest as it is
+# TESTS=tests/building         what `make test` runs; ARGS= goes to pytest as it is
 # BEARSSL=system            link the system's libbearssl instead of the vendored one
 # BEARSSL_ARCHIVE=PATH      take BearSSL's source from a local archive
 # SODIUM=no                 do not use libsodium

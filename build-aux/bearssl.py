@@ -28,7 +28,7 @@ def lock() -> dict:
 
 def fetch() -> None:
     """Make sure the source is there; raises BuildError, after fetch.py said why, if it cannot be had."""
-    if subprocess.run([sys.executable, str(VENDOR / "fetch.py")], check=False).returncode:
+    if subprocess.run([sys.executable, str(VENDOR / "fetch.py")], stdout=sys.stderr, check=False).returncode:
         raise cbuild.BuildError("BearSSL's source is not there")
 
 
@@ -52,7 +52,7 @@ def library(folder: Path, flags: list[str]) -> Path:
         pairs.append((SOURCE / name, folder / (Path(name).stem + ".o")))
     count = cbuild.compile_all(pairs, [*FLAGS, *flags, *includes()])
     if count:
-        print(f"bearssl: compiled {count} files", flush=True)
+        print(f"bearssl: compiled {count} files", file=sys.stderr, flush=True)
     target = folder / "libbearssl.a"
     cbuild.archive(target, [pair[1] for pair in pairs])
     return target

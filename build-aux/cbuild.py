@@ -12,6 +12,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -98,8 +99,12 @@ def _note(target: Path, notes: Path | None) -> Path:
     return notes / (str(target.absolute()).strip("/").replace("/", "!") + ".cmd")
 
 
-def _done(target: Path, command: list[str], notes: Path | None = None) -> None:
-    """Note the command that made target."""
+def _done(target: Path, command: list[str], began: int, notes: Path | None = None) -> None:
+    """Note the command that made target, and date it back to when that began (ns).
+
+    So a file that was edited while the compiler was at work counts as newer.
+    """
+    os.utime(target, ns=(began, began))
     note = _note(target, notes)
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text(shlex.join(command))
@@ -112,8 +117,9 @@ def compile_one(source: Path, target: Path, flags: list[str]) -> bool:
     if depfile.exists() and is_current(target, command, [source, *_headers(depfile)]):
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
+    began = time.time_ns()
     run(command)
-    _done(target, command)
+    _done(target, command, began)
     return True
 
 
@@ -129,8 +135,9 @@ def archive(target: Path, objects: list[Path]) -> bool:
     if is_current(target, command, objects):
         return False
     target.unlink(missing_ok=True)
+    began = time.time_ns()
     run(command)
-    _done(target, command)
+    _done(target, command, began)
     return True
 
 
@@ -153,7 +160,8 @@ def link(
     if is_current(target, command, inputs, notes):
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
+    began = time.time_ns()
     run(command, judge)
     fresh.replace(target)
-    _done(target, command, notes)
+    _done(target, command, began, notes)
     return True

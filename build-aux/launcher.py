@@ -148,7 +148,8 @@ class Launcher:
         python = libpython(form.link)
         link = [*mode, *native.link_flags(self.variant), *map(str, objects), *self.arguments]
         inputs = [*objects, *self.inputs, *(Path(item) for item in python if item.startswith("/"))]
-        return cbuild.link(target, [*link, *python, *system_libraries(form)], inputs, native.NOTES, refuse_lookups)
+        link += [*python, *system_libraries(form)]
+        return cbuild.link(target, link, inputs, native.NOTES, refuse_lookups)
 
     def probe(self, form: Form) -> str:
         """Empty if an interpreter linked in this form does what plain Python does, else what went wrong."""

@@ -29,7 +29,7 @@ missing() {
 }
 
 cleanup() {
-    rm -f "$list"
+    rm -f "$list" "$list.log"
     if [ -n "$made_policy" ]; then rm -f "$policy"; fi
 }
 
@@ -59,10 +59,9 @@ if [ "$(id -u)" = 0 ]; then
         # One that cannot be had must not keep the others away.
         for name in $absent; do
             apt-get -qq install -y --no-install-recommends "$name" </dev/null >>"$list.log" 2>&1 ||
-                echo "packages: $name cannot be installed" >&2
+                echo "packages: $name cannot be installed: $(sed -n 's/^E: //p' "$list.log" | tail -n 1)" >&2
         done
     fi
-    rm -f "$list.log"
     absent=$(names "$@" | missing)
     [ -n "$absent" ] || exit 0
 fi

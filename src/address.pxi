@@ -77,6 +77,11 @@ cdef bint addresses_from_socket(Addresses *a, int fd) noexcept nogil:
     n = sizeof(sockaddr_storage)
     return getsockname(fd, <sockaddr *>&sa, &n) == 0 and sockaddr_text(&sa, a.local_ip, a.local_port)
 
+cdef const char *proxy_field(int i) noexcept nogil:
+    if i == 0: return "remoteip"
+    if i == 1: return "localip"
+    return "remoteport" if i == 2 else "localport"
+
 cdef const char *proxy_parse(const char *line, size_t n, Addresses *a) noexcept nogil:
     """Parse a PROXY v1 line with its LF (HAProxy's PROXY protocol, section 2.1).
 
@@ -84,8 +89,9 @@ cdef const char *proxy_parse(const char *line, size_t n, Addresses *a) noexcept 
     remoteport, localport. `PROXY UNKNOWN` gives the unknown addresses, whatever follows.
     """
     cdef char copy[128]
-    cdef char *field[4]
     cdef char *p
+    cdef char *rest
+    cdef bint good
     cdef int i, family
     addresses_unknown(a)
     if n == 0 or n > PROXY_MAX or line[n - 1] != c'\n' or memchr(line, 0, n) != NULL:
@@ -105,20 +111,20 @@ cdef const char *proxy_parse(const char *line, size_t n, Addresses *a) noexcept 
         return ""
     p = copy + 11
     for i in range(4):
-        field[i] = p
-        if i == 3:
-            break
-        p = strchr(p, c' ')
-        if p == NULL:
-            return ""
-        p[0] = 0
-        p += 1
-    if not ip_normalize(field[0], family, a.remote_ip):
-        return "remoteip"
-    if not ip_normalize(field[1], family, a.local_ip):
-        return "localip"
-    if not port_normalize(field[2], a.remote_port):
-        return "remoteport"
-    if not port_normalize(field[3], a.local_port):
-        return "localport"
+        rest = strchr(p, c' ')
+        if rest == NULL and i < 3:
+            return proxy_field(i)
+        if rest != NULL and i < 3:
+            rest[0] = 0
+        if i == 0:
+            good = ip_normalize(p, family, a.remote_ip)
+        elif i == 1:
+            good = ip_normalize(p, family, a.local_ip)
+        elif i == 2:
+            good = port_normalize(p, a.remote_port)
+        else:
+            good = port_normalize(p, a.local_port)
+        if not good:
+            return proxy_field(i)
+        p = rest + 1
     return NULL

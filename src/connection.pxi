@@ -52,8 +52,6 @@ cdef bint proxy_receive(Net *net) noexcept nogil:
     if what[0] == 0:
         snprintf(m, sizeof(m), "unable to parse proxy-protocol string '%.*s'", <int>n, line)
     else:
-        while n and (line[n - 1] == c'\n' or line[n - 1] == c'\r'):
-            n -= 1
         snprintf(m, sizeof(m), "unable to parse %s from proxy-protocol string '%.*s'", what, <int>n, line)
     log_error(m, 0)
     return False
@@ -130,6 +128,7 @@ cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
     close(p.to_prog[1])
     close(p.from_prog[0])
     close(p.port[1])
+    log_state.process = "net"
     net.config = config
     net.port = p.port[0]
     net.fd_in = 0

@@ -60,18 +60,15 @@ cdef const uint8_t *answer() noexcept nogil:
 cdef void load_failure(size_t n) noexcept nogil:
     """Log why key has no identity for this client."""
     cdef char m[2048]
+    engine.alert = HANDSHAKE_FAILURE
     if port_reply[0] == LOAD_NOTHING:
         log_debug("no usable PEM certificate")
-        engine.alert = HANDSHAKE_FAILURE
         return
-    engine.alert = INTERNAL_ERROR
     if n < 5:
         return
     port_reply[1 + n] = 0
     cdef int err = <int>((<uint32_t>port_reply[2] << 24) | (<uint32_t>port_reply[3] << 16)
                          | (<uint32_t>port_reply[4] << 8) | port_reply[5])
-    if err == ENOENT and engine.sc.eng.server_name[0]:
-        engine.alert = UNRECOGNIZED_NAME
     if port_reply[1] == 0:
         snprintf(m, sizeof(m), "unable to obtain certificate(s) from the PEM file '%s'", <const char *>port_reply + 6)
         log_fatal(m, err)

@@ -7,6 +7,7 @@ cdef char *c_text(bytes text):
 # ---- log ----
 
 def log_setup(bytes name, int level, bytes identity):
+    log_state.process = "main"
     log_state.level = level
     snprintf(log_state.name, sizeof(log_state.name), "%s", <char *>name)
     snprintf(log_state.id, sizeof(log_state.id), "%s", <char *>identity)

@@ -37,7 +37,7 @@ cdef int check_server_name(ClientHello *h, Cursor e) noexcept nogil:
         if name.left > SNI_MAX:
             return refuse(h, ILLEGAL_PARAMETER, "host name in server_name too long")
         for i in range(name.left):
-            if name.p[i] <= 32 or name.p[i] >= 127:
+            if name.p[i] < 32 or name.p[i] >= 127:
                 return refuse(h, ILLEGAL_PARAMETER, "host name in server_name is no DNS name")
         h.sni = name.p
         h.sni_len = name.left
@@ -92,6 +92,10 @@ cdef int check_extension(ClientHello *h, uint32_t kind, Cursor e) noexcept nogil
         items = take_vector(&e, 1)
         if e.bad or e.left or items.left < 2 or items.left & 1:
             return refuse(h, DECODE_ERROR, "malformed supported_versions")
+        for i in range(0, items.left, 2):
+            if items.p[i] == 3 and items.p[i + 1] <= 3:
+                return 0
+        return refuse(h, PROTOCOL_VERSION, "no version below TLS 1.3 offered")
     elif kind == 0xFF01:                                            # renegotiation_info, RFC 5746 section 3.6
         items = take_vector(&e, 1)
         if e.bad or e.left:
@@ -106,8 +110,6 @@ cdef int hello_check(const uint8_t *body, size_t n, ClientHello *h) noexcept nog
     cdef Cursor session, suites, methods, extensions, e, walk
     cdef uint32_t kind, other
     cdef int alert
-    cdef bint null_method = False
-    cdef size_t i
     memset(h, 0, sizeof(ClientHello))
     h.version = <uint16_t>take_uint(&c, 2)
     take(&c, 32)
@@ -118,23 +120,20 @@ cdef int hello_check(const uint8_t *body, size_t n, ClientHello *h) noexcept nog
         return refuse(h, DECODE_ERROR, "malformed ClientHello")
     h.suites = suites.p
     h.suites_len = suites.left
+    memset(&extensions, 0, sizeof(extensions))
+    if c.left:
+        extensions = take_vector(&c, 2)
+        walk = extensions
+        while walk.left:
+            take_uint(&walk, 2)
+            take_vector(&walk, 2)
+        if c.bad or c.left or walk.bad:
+            return refuse(h, DECODE_ERROR, "malformed extensions")
+    # all of it can be decoded: now the values
     if h.version < 0x0300:
         return refuse(h, PROTOCOL_VERSION, "protocol version below SSL 3.0")
-    for i in range(methods.left):
-        null_method = null_method or methods.p[i] == 0
-    if not null_method:
+    if memchr(methods.p, 0, methods.left) == NULL:
         return refuse(h, ILLEGAL_PARAMETER, "no null compression method")
-    if c.left == 0:
-        return 0
-    extensions = take_vector(&c, 2)
-    if c.bad or c.left:
-        return refuse(h, DECODE_ERROR, "malformed extensions")
-    walk = extensions
-    while walk.left:
-        take_uint(&walk, 2)
-        take_vector(&walk, 2)
-    if walk.bad:
-        return refuse(h, DECODE_ERROR, "malformed extensions")
     while extensions.left:
         kind = take_uint(&extensions, 2)
         e = take_vector(&extensions, 2)

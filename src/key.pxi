@@ -232,7 +232,9 @@ cdef bint key_account(Key *k) noexcept nogil:
     cdef const char *what = "emailAddress" if k.config.user_field == USER_EMAIL else "commonName"
     cdef char m[512]
     cdef char *at
-    cdef int status = k.peer.elements[PARTS].status
+    cdef int element = PARTS if k.config.user_field == USER_EMAIL else PARTS - 1
+    cdef char *value = k.peer.part[element]
+    cdef int status = k.peer.elements[element].status
     if status == 0:
         snprintf(m, sizeof(m), "unable to extract ASN.1 object %s from client certificate: object not found", what)
         log_fatal(m, 0)
@@ -242,16 +244,16 @@ cdef bint key_account(Key *k) noexcept nogil:
                  what)
         log_fatal(m, 0)
         return False
-    snprintf(m, sizeof(m), "%s from the client certificate '%s'", what, k.peer.field)
+    snprintf(m, sizeof(m), "%s from the client certificate '%s'", what, value)
     log_debug(m)
-    at = strchr(k.peer.field, c'@')
+    at = strchr(value, c'@')
     if at != NULL:
         at[0] = 0
-    if k.peer.field[0] == 0:
+    if value[0] == 0:
         snprintf(m, sizeof(m), "unable to extract ASN.1 object %s from client certificate: account is empty", what)
         log_fatal(m, 0)
         return False
-    strcpy(k.account, k.peer.field)
+    strcpy(k.account, value)
     return True
 
 cdef void key_peer_verify(Key *k, const uint8_t *body, size_t n) noexcept nogil:
@@ -318,7 +320,7 @@ cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept 
     elif op.op == BW_OP_PEER_CHAIN:
         if not peer_wanted:
             key_end()
-        err = peer_chain(&k.peer, &k.anchors, k.config.user_field, p, n)
+        err = peer_chain(&k.peer, &k.anchors, p, n)
         key_reply[0] = <uint8_t>err
         key_reply[1] = <uint8_t>k.peer.key_type
         key_answer(k, STATUS_OK if err == 0 else 1, 2)
@@ -368,6 +370,7 @@ cdef void key_main(Config *config, int port, int go, uint8_t *ring_base, int wak
     cdef const bw_op *op
     cdef uint8_t seed[32]
     cdef ssize_t n
+    log_state.process = "key"
     k.config = config
     k.port = port
     k.go = go

@@ -330,6 +330,8 @@ cdef void key_run(Key *k) noexcept nogil:
         ring_awake(&k.ring)
         for i in range(n):
             if events[i].data.u32 == EV_PORT:
+                if events[i].events & EPOLLHUP:
+                    key_end()
                 r.port_ready = True
             elif events[i].data.u32 == EV_IN:
                 r.in_ready = True

@@ -1,6 +1,7 @@
 # log - one event, one line, one write(2) on descriptor 2.
 #
-# Line: NAME: LEVEL: [IP: ]MESSAGE[ (ERRNO)][ [ID]]  (tlswrapper's format). Usable in every process, before and
+# Line: NAME: LEVEL: [IP: ]MESSAGE[ (ERRNO)][ ][{PROCESS}][[ID]]  (tlswrapper's format; the original has a place
+# in its source where we name the process). Usable in every process, before and
 # after the jail: no allocation, no file, no interpreter. No secret is ever an argument.
 
 cdef enum LogLevel:
@@ -21,6 +22,7 @@ cdef struct Log:
     char name[32]
     char id[72]
     char ip[64]
+    const char *process     # net, key or prog, shown from -vv on
 
 cdef Log log_state
 
@@ -100,8 +102,14 @@ cdef void log_write(int level, const char *word, bint with_ip, int err, const ch
         line_raw(&l, " (")
         line_raw(&l, errno_word(err))
         line_raw(&l, ")")
-    if log_state.level >= LOG_INFO and log_state.id[0] != 0:
-        line_raw(&l, "[" if err != 0 else " [")
+    if log_state.level >= LOG_INFO and err == 0:
+        line_raw(&l, " ")
+    if log_state.level >= LOG_DEBUG:
+        line_raw(&l, "{")
+        line_raw(&l, log_state.process)
+        line_raw(&l, "}")
+    if log_state.level >= LOG_INFO:
+        line_raw(&l, "[")
         line_escaped(&l, log_state.id, strlen(log_state.id))
         line_raw(&l, "]")
     l.text[l.len] = c'\n'

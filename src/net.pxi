@@ -24,6 +24,7 @@ cdef enum End:
     END_SIGNAL = 8          # SIGTERM
     END_KEY = 9             # the key process is gone
     END_EARLY = 10          # EOF before the handshake was done
+    END_PROG = 11           # the prog process is gone before the handshake was done
 
 cdef struct Net:
     Config *config
@@ -95,6 +96,8 @@ cdef void net_signals(Net *net) noexcept nogil:
     net_reap(net)
     if net.key_done and net.end == END_NOT:
         net.end = END_KEY
+    if net.prog_done and net.end == END_NOT and net.await_ != AWAIT_NOTHING:
+        net.end = END_PROG
 
 cdef enum:
     EV_SIGNAL = 4
@@ -154,14 +157,12 @@ cdef void net_fail(Net *net, int alert, const char *why) noexcept nogil:
         return
     net.end = END_ALERT
     net.alert = alert
+    snprintf(m, sizeof(m), "TLS error: %s", why)
+    log_debug(m)
     if net.await_ == AWAIT_NOTHING:
-        snprintf(m, sizeof(m), "TLS error: %s", why)
-        log_error(m, 0)
         snprintf(m, sizeof(m), "TLS sent alert: %s", alert_name(alert))
         log_error(m, 0)
     else:
-        snprintf(m, sizeof(m), "TLS error: %s", why)
-        log_debug(m)
         snprintf(m, sizeof(m), "tls phase: handshake failed, %s", alert_name(alert))
         log_debug(m)
 

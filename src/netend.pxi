@@ -19,8 +19,11 @@ cdef void net_flush(Net *net, int64_t until) noexcept nogil:
     net.end = end
 
 cdef void net_linger(Net *net) noexcept nogil:
-    """After our last record: FIN, then read and drop, so that no reset takes that record from the client's hands."""
-    cdef int64_t until = now_ms() + LINGER_MS
+    """After our last record: FIN, then read and drop, so that no reset takes that record from the client's hands.
+
+    After an orderly end a client that is silent is not waited for, only one that is still sending.
+    """
+    cdef int64_t until = now_ms() + (LINGER_MS if net.end == END_ALERT else 0)
     cdef size_t dropped = 0
     cdef ssize_t n
     shutdown(net.fd_out, SHUT_WR)
@@ -28,6 +31,7 @@ cdef void net_linger(Net *net) noexcept nogil:
         n = read(net.fd_in, net_rbuf, sizeof(net_rbuf))
         if n > 0:
             dropped += <size_t>n
+            until = now_ms() + LINGER_MS
         elif n == 0 or (errno != EAGAIN and errno != EINTR):
             break
         else:
@@ -122,7 +126,7 @@ cdef int net_end(Net *net) noexcept nogil:
     elif end == END_DEADLINE or end == END_EARLY or end == END_LOST:
         log_debug("tls phase: handshake failed, timed out" if end == END_DEADLINE
                   else "tls phase: handshake failed, connection closed by peer")
-    if end != END_KEY and end != END_LOST and end != END_SIGNAL and end != END_DEADLINE and end != END_EARLY:
+    if end == END_OUTPUT or end == END_NOTIFY or end == END_ALERT or end == END_REFUSED or end == END_IDLE:
         net_last_words(net)
     elif running and end != END_KEY:
         port_send(net.port, BW_OP_DROP_OUTPUT, NULL, 0)

@@ -78,6 +78,12 @@ cdef void engine_verdict(Net *net) noexcept nogil:
     elif err:
         net_fail(net, error_row(err).alert, error_row(err).text)
 
+cdef enum:
+    NAME_LOGGED = 64        # bytes of a server name that a log line shows
+
+cdef const char *name_rest(size_t n) noexcept nogil:
+    return "..." if n > NAME_LOGGED else ""
+
 cdef void net_hello(Net *net, const uint8_t *body, size_t n) noexcept nogil:
     """The ClientHello: strict check, log what matters, answer."""
     cdef ClientHello hello
@@ -108,9 +114,10 @@ cdef void net_hello(Net *net, const uint8_t *body, size_t n) noexcept nogil:
     if version_row(engine.sc.client_max_version) != NULL:
         snprintf(m, sizeof(m), "clients tls_version=%s", version_row(engine.sc.client_max_version).log_name)
         log_debug(m)
-    if hello.sni != NULL:
-        snprintf(m, sizeof(m), "clients server_name='%.*s'", <int>hello.sni_len, <const char *>hello.sni)
-        log_debug(m)
+    n = hello.sni_len
+    snprintf(m, sizeof(m), "clients server_name='%.*s%s'", <int>(n if n <= NAME_LOGGED else NAME_LOGGED),
+             <const char *>hello.sni, name_rest(n))
+    log_debug(m)
 
 cdef size_t message_most(int await_) noexcept nogil:
     if await_ == AWAIT_HELLO:
@@ -286,7 +293,7 @@ cdef void net_handshake(Net *net) noexcept nogil:
     if net_over(net):
         return
     port_send(net.port, BW_OP_RUN, facts, run_facts(net, facts))
-    snprintf(m, sizeof(m), "SSL connection: %s, %s, %s, sni='%.255s'", version_row(net.version).log_name,
+    snprintf(m, sizeof(m), "SSL connection: %s, %s, %s, sni='%.64s%s'", version_row(net.version).log_name,
              suite_row(engine.sc.eng.session.cipher_suite).log_name, group_row(engine.sc.eng.ecdhe_curve).name,
-             engine.sc.eng.server_name)
+             engine.sc.eng.server_name, name_rest(strlen(engine.sc.eng.server_name)))
     log_info(m)

@@ -19,9 +19,8 @@ cdef struct Anchors:
 
 cdef struct Peer:
     br_x509_minimal_context x509
-    br_name_element elements[7]
-    char part[6][132]
-    char field[256]         # the -U field's value
+    br_name_element elements[7]     # PARTS, and emailAddress
+    char part[7][256]
     int key_type            # 0 until the chain is good
     uint8_t chain_hash[32]  # SHA-256 of the Certificate message's certificate list
     uint8_t leaf_hash[32]   # SHA-256 of the client's certificate
@@ -38,10 +37,6 @@ cdef struct Transcript:
     size_t total
     br_sha256_context list  # of the client's certificate list
     uint8_t seen[256]       # the head of the current message
-
-# attribute types of X.520 and PKCS#9, each with its length before it as BearSSL wants it
-cdef const uint8_t *oid_common_name = <const uint8_t *>b"\x03\x55\x04\x03"
-cdef const uint8_t *oid_email = <const uint8_t *>b"\x09\x2a\x86\x48\x86\xf7\x0d\x01\x09\x01"
 
 cdef void append_name(void *ctx, const void *buf, size_t n) noexcept nogil:
     cdef Anchors *a = <Anchors *>ctx
@@ -112,18 +107,22 @@ cdef const char *part_label(int i) noexcept nogil:
     return "CN"
 
 cdef const uint8_t *part_oid(int i) noexcept nogil:
+    """The attribute type (X.520, PKCS#9), its length before it as BearSSL wants it."""
     if i == 0: return <const uint8_t *>b"\x03\x55\x04\x06"
     if i == 1: return <const uint8_t *>b"\x03\x55\x04\x08"
     if i == 2: return <const uint8_t *>b"\x03\x55\x04\x07"
     if i == 3: return <const uint8_t *>b"\x03\x55\x04\x0a"
     if i == 4: return <const uint8_t *>b"\x03\x55\x04\x0b"
-    return oid_common_name
+    if i == 5: return <const uint8_t *>b"\x03\x55\x04\x03"
+    return <const uint8_t *>b"\x09\x2a\x86\x48\x86\xf7\x0d\x01\x09\x01"
 
 cdef size_t part_room(int i) noexcept nogil:
-    """X.520's upper bounds, and the NUL."""
+    """X.520's upper bounds, and the NUL; a commonName may be longer, since -U is bound by the account's length."""
+    if i >= PARTS - 1:
+        return FIELD_MAX
     return 3 if i == 0 else (129 if i < 3 else 65)
 
-cdef unsigned peer_chain(Peer *peer, Anchors *anchors, int user_field, const uint8_t *list, size_t n) noexcept nogil:
+cdef unsigned peer_chain(Peer *peer, Anchors *anchors, const uint8_t *list, size_t n) noexcept nogil:
     """Validate a Certificate message's certificate_list (after its 3-byte length); 0 or a BearSSL error."""
     cdef Cursor c = cursor_over(list, n)
     cdef Cursor cert
@@ -133,13 +132,10 @@ cdef unsigned peer_chain(Peer *peer, Anchors *anchors, int user_field, const uin
     cdef int i, count = 0
     cdef uint8_t issuer[32]
     br_x509_minimal_init_full(&peer.x509, anchors.list, anchors.num)
-    for i in range(PARTS):
+    for i in range(PARTS + 1):
         peer.elements[i].oid = part_oid(i)
         peer.elements[i].buf = peer.part[i]
         peer.elements[i].len = part_room(i)
-    peer.elements[PARTS].oid = oid_email if user_field == USER_EMAIL else oid_common_name
-    peer.elements[PARTS].buf = peer.field
-    peer.elements[PARTS].len = sizeof(peer.field)
     br_x509_minimal_set_name_elements(&peer.x509, peer.elements, PARTS + 1)
     hash_once(br_sha256_ID, list, n, peer.chain_hash)
     x[0].start_chain(x, NULL)
@@ -280,11 +276,11 @@ cdef void subject_text(Peer *peer, char *out, size_t room) noexcept nogil:
             n += <size_t>snprintf(out + n, room - n, ", ")
         n += <size_t>snprintf(out + n, room - n, "%s=", part_label(k))
         v = "<invalid>"
-        if peer.elements[k].status > 0:
+        if peer.elements[k].status > 0 and strlen(peer.part[k]) <= (64 if k == 5 else FIELD_MAX):
             v = peer.part[k]
         i = 0
         while v[i] and n + 3 < room:
-            if peer.elements[k].status > 0 and strchr(",=+<>#\\\n", v[i]) != NULL:
+            if v == peer.part[k] and strchr(",=+<>#\\\n", v[i]) != NULL:
                 out[n] = c'\\'
                 n += 1
             out[n] = v[i]

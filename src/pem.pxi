@@ -83,7 +83,7 @@ cdef int pem_next(Pem *pem, uint8_t *der, size_t room, PemObject *out) noexcept 
     out.kind = pem_kind(begin, begin_len)
     while True:
         if pem.p >= pem.end:
-            return PEM_UNFINISHED
+            return PEM_MALFORMED if digits & 3 else PEM_UNFINISHED
         n = pem_line(pem, &line)
         if n >= 5 and memcmp(line, "-----", 5) == 0:
             if not pem_boundary(line, n, "END", &label, &label_len) or label_len != begin_len \

@@ -53,6 +53,7 @@ cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd) noexcep
     cdef sigset_t none
     cdef bint account
     cdef int i
+    log_state.process = "prog"
     while have < want:
         n = read(go, m + have, want - have)
         if n < 0 and errno == EINTR:

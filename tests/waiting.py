@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 LIMIT_S = 10.0  # default limit of a wait; far above what a healthy run needs, so only a hang reaches it
+COLLECTED_BYTES = 4 << 20  # what a Collector keeps of a stream at most; the rest is read and dropped
 
 
 class Deadline:
@@ -119,7 +120,8 @@ class Collector:
             except OSError:
                 piece = b""
             with self._changed:
-                self._data += piece
+                if len(self._data) < COLLECTED_BYTES:
+                    self._data += piece
                 self._ended = not piece
                 self._changed.notify_all()
             if not piece:

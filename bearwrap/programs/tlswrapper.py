@@ -154,7 +154,7 @@ def start(args, log):
             return
         if letter == "c":
             if not settings.policy.add_cipher(value):
-                log.warning(b"cipher '" + value + b"' is already in the list")
+                log.warning(b"unable to add cipher '" + value + b"': cipher is already added")
         else:
             settings.take(letter, value)
 

@@ -63,17 +63,17 @@ def web(request: pytest.FixtureRequest, program: Program, certs: Certs, site: Pa
 
 def talk(argv: list[object], listener: Listener) -> str:
     """Run a terminal-like client: wait for the greeting, send a line, wait for its echo, end by EOF on stdin."""
+    keyboard, stdin = socket.socketpair()  # tstclnt spins for ever on the hang-up of a pipe
     read_end, write_end = os.pipe()
-    popen = subprocess.Popen(list(map(str, argv)), stdin=subprocess.PIPE, stdout=write_end, stderr=write_end)
+    popen = subprocess.Popen(list(map(str, argv)), stdin=stdin, stdout=write_end, stderr=write_end)
+    stdin.close()
     os.close(write_end)
     output = Collector(read_end)
     try:
-        assert popen.stdin
         assert output.wait(lambda text: GREETING in text, 10), output.text()
-        popen.stdin.write(b"a line for prog\n")
-        popen.stdin.flush()
+        keyboard.sendall(b"a line for prog\n")
         assert output.wait(lambda text: "a line for prog" in text, 10), output.text()
-        popen.stdin.close()
+        keyboard.close()
         popen.wait(10)
     finally:
         popen.kill()

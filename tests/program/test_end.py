@@ -26,16 +26,21 @@ def killed(number: int) -> list[str]:
 
 
 def test_prog_ends_and_the_wrapper_does_not_linger(ours: Program, certs: Certs) -> None:
-    """Output, close_notify, end of the stream, exit: all while the client keeps its side open."""
-    with Wrapped(["-f", certs.server("p256")], ["sh", "-c", "echo bye; exit 9"], program=ours) as w:
-        client = RecordClient(w.client)
-        client.handshake()
-        started = time.monotonic()
-        assert client.ending() == (b"bye\n", "close_notify")
-        assert w.client.recv(1) == b"", "the socket is shut down behind close_notify"
-        assert w.wait() == 9
-        assert time.monotonic() - started < 0.9
-        assert w.no_process_left()
+    """Output, close_notify, end of the stream, exit: all while the client keeps its side open.
+
+    Many times, since the end of prog's output and the end of prog race.
+    """
+    for number in range(30):
+        prog = ["sh", "-c", "echo bye; exit 9"] if number % 2 else ["env", "-i", "echo", "bye"]
+        with Wrapped(["-f", certs.server("p256")], prog, program=ours) as w:
+            client = RecordClient(w.client)
+            client.handshake()
+            started = time.monotonic()
+            assert client.ending() == (b"bye\n", "close_notify")
+            assert w.client.recv(1) == b"", "the socket is shut down behind close_notify"
+            assert w.wait() == (9 if number % 2 else 0)
+            assert time.monotonic() - started < 0.9
+            assert w.no_process_left()
 
 
 def test_all_output_arrives_when_prog_is_gone(program: Program, certs: Certs, tmp_path: Path) -> None:

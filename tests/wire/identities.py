@@ -119,6 +119,13 @@ class Identities:
         der[-1] ^= 1
         return Identity((bytes(der),), good.key)
 
+    def _bad_signature_below(self) -> Identity:
+        """The same under an intermediate."""
+        good = self._intermediate()
+        der = bytearray(good.chain[0])
+        der[-1] ^= 1
+        return Identity((bytes(der), good.chain[1]), good.key)
+
     def _long_chain(self) -> Identity:
         """A good leaf, and its authority's certificate 400 times over."""
         good = self._p256()

@@ -181,6 +181,9 @@ ROWS: list[Row] = [
     *(fine(f"good-{kind}-{scheme:04x}", offered_scheme(scheme), kind)
       for kind, schemes in (("rsa", (0x0401, 0x0501, 0x0601)), ("p256", (0x0403, 0x0503, 0x0603)))
       for scheme in schemes),
+    *(Row(f"verify-scheme-{scheme:04x}-{kind}-if-offered", offered_scheme(scheme), Ends.EITHER, ILLEGAL,
+          "RFC 5246 7.4.8", ASK, "accepted if CertificateRequest offers it, else illegal (47)", kind)
+      for kind, schemes in (("rsa", (0x0201, 0x0301)), ("p256", (0x0203, 0x0303))) for scheme in schemes),
     fine("good-intermediate", shown(), "intermediate"),
     fine("good-in-pieces", in_pieces, "p256", "RFC 5246 6.2.1"),
     fine("request", request_is_good, "p256", "RFC 5246 7.4.4"),
@@ -200,8 +203,11 @@ ROWS: list[Row] = [
     ask("not-yet", shown(), fatal(Alert.CERTIFICATE_EXPIRED),
         "RFC 5246 7.2.2: expired or not currently valid",
         "not_yet"),
-    ask("signature-broken", shown(), fatal(Alert.BAD_CERTIFICATE, Alert.DECRYPT_ERROR),
+    ask("signature-broken", shown(), fatal(Alert.BAD_CERTIFICATE, Alert.DECRYPT_ERROR, Alert.UNKNOWN_CA),
         identity="bad_signature",
+        why="its signature does not verify (42, 51), or: no anchor of that name has made it (48)"),
+    ask("signature-broken-below", shown(), fatal(Alert.BAD_CERTIFICATE, Alert.DECRYPT_ERROR),
+        identity="bad_signature_below",
         why="7.2.2 gives bad_certificate for signatures that do not verify; decrypt_error names them too"),
     ask("issuer-not-an-authority", shown(), fatal(Alert.BAD_CERTIFICATE, Alert.UNKNOWN_CA,
         Alert.CERTIFICATE_UNKNOWN),

@@ -181,6 +181,8 @@ ROWS: list[Row] = [
         "RFC 6066 3: other types are skipped"),
     good("sni-other-type-before", _SNI, vec(2, b"\1" + vec(2, bytes(24)) + _WWW), "RFC 6066 3"),
     good("sni-other-type-alone", _SNI, server_name(b"anything", name_type=7), "RFC 6066 3"),
+    good("sni-trailing-dot", _SNI, server_name(b"wire.test."), "RFC 6066 3; choices.md 4"),
+    good("sni-upper-case", _SNI, server_name(b"WIRE.Test"), "RFC 6066 3: case-insensitive"),
     good("sni-label-63", _SNI, server_name(b"a" * 63 + b".test"), "RFC 1035 2.3.4"),
     served_hello("sni-absent", lambda h: h.without(_SNI), "RFC 6066 3"),
     # max_fragment_length (RFC 6066 4)
@@ -289,6 +291,8 @@ ROWS: list[Row] = [
     not_answered("session-ticket-empty", Ext.SESSION_TICKET, b"", "RFC 5077 3.2"),
     not_answered("session-ticket-foreign", Ext.SESSION_TICKET, bytes(range(200)),
         "RFC 5077 3.1: not known, full handshake"),
+    not_answered("signature-algorithms-cert", Ext.SIGNATURE_ALGORITHMS_CERT, vec(2, u16s(RSA_SCHEMES)),
+        "RFC 8446 4.2.3"),
     not_answered("heartbeat", Ext.HEARTBEAT, b"\1", "RFC 6520 2"),
     not_answered("status-request", Ext.STATUS_REQUEST, b"\1\0\0\0\0", "RFC 6066 8"),
     not_answered("signed-timestamp", Ext.SIGNED_TIMESTAMP, b"", "RFC 6962 3.3.1"),

@@ -84,6 +84,12 @@ def hello_and_more(c: Client) -> None:
     c.read_flight()
 
 
+def hello_twice(c: Client) -> None:
+    """A second ClientHello before the server has answered the first."""
+    c.send(Record.HANDSHAKE, c.hello.message())
+    c.send(Record.HANDSHAKE, c.hello.message(), TLS12)
+
+
 def ccs_behind_hello(c: Client) -> None:
     """ChangeCipherSpec right behind ClientHello, as a client of TLS 1.3 does it."""
     c.send_hello(Hello())
@@ -180,6 +186,8 @@ ROWS: list[Row] = [
     refused("empty-alert-for-key-exchange", steps(say(Record.ALERT, b"")), _EMPTY, "RFC 5246 6.2.1",
         why=_EMPTY_WHY),
     refused("ccs-behind-hello", ccs_behind_hello, cite="RFC 5246 7.1"),
+    refused("hello-twice-at-once", lambda c: c.send_pieces(c.hello.message() * 2)),
+    refused("hello-twice-in-two-records", hello_twice),
     refused("hello-and-more-in-a-record", hello_and_more,
         fatal(Alert.UNEXPECTED_MESSAGE, Alert.ILLEGAL_PARAMETER),
             why="it comes before its turn (10); taken in its turn its point is illegal (47)"),

@@ -6,7 +6,7 @@ import struct
 
 from .client import Client
 from .messages import Hello, message
-from .names import FATAL, MAX_PLAIN, TLS10, TLS12, WARNING, Alert, Msg, Record
+from .names import FATAL, MAX_PLAIN, TLS10, TLS12, WARNING, Alert, Ext, Msg, Record
 from .row import Act, Ends, Row, fatal, served
 
 UNEXPECTED = fatal(Alert.UNEXPECTED_MESSAGE)
@@ -75,6 +75,16 @@ def warnings_first(c: Client) -> None:
     for _ in range(2):
         c.send_alert(Alert.USER_CANCELED, WARNING)
     c.handshake()
+
+
+def padded_hello(size: int, piece: int) -> Act:
+    """A ClientHello with `size` bytes of padding in records of `piece` bytes."""
+
+    def act(c: Client) -> None:
+        c.send_hello(Hello().more(Ext.PADDING, bytes(size)), piece)
+        finish(c)
+
+    return act
 
 
 def headed(version: int) -> Act:
@@ -169,6 +179,14 @@ ROWS: list[Row] = [
         Ends.REFUSED,
         fatal(Alert.DECODE_ERROR, Alert.UNEXPECTED_MESSAGE), "RFC 5246 7.2.2",
         why="the body ends too early (50); what is left over begins a message of its own (10)"),
+    *(
+        Row(f"hello-with-{size}-more-in-{piece}-byte-records", served(padded_hello(size, piece)), Ends.SERVED,
+            cite="RFC 5246 6.2.1: messages can be split over any number of records")
+        for size, piece in ((20, 20), (1024, 1), (1024, 20), (4096, 20), (16000, 1024), (40000, 4000))
+    ),
+    Row("hello-record-of-16384", served(padded_hello(MAX_PLAIN - len(Hello().message()) - 4, MAX_PLAIN)),
+        Ends.SERVED,
+        cite="RFC 5246 6.2.1"),
     Row("data-within-hello", hello_between(Record.DATA, b"hello"), Ends.REFUSED, UNEXPECTED,
         "RFC 5246 7.2.2"),
     Row("ccs-within-hello", hello_between(Record.CCS, b"\1"), Ends.REFUSED, UNEXPECTED, "RFC 5246 7.1"),

@@ -114,9 +114,9 @@ def no_mac(box: Cbc, plain: bytes, tag: bytes) -> bytes:
     return box.pad(plain)
 
 
-def too_much(c: Client) -> bytes:
-    """A record that opens to 2^14 + 1 bytes."""
-    return c.seal(Record.DATA, POISON + bytes(MAX_PLAIN + 1 - len(POISON)))
+def too_much(more: int) -> Spoil:
+    """A record that opens to so many bytes more than 2^14."""
+    return lambda c: c.seal(Record.DATA, POISON + bytes(MAX_PLAIN + more - len(POISON)))
 
 
 def longest_padding(c: Client) -> None:
@@ -183,8 +183,11 @@ def _rows_of(option: str) -> list[Row]:
             for label, spoil in {**_COMMON, **_KINDS[kind]}.items()
         ),
         Row(f"{name}-no-bytes", connected(of_size(0)), Ends.BROKEN, BAD_MAC, _CITE, options),
-        Row(f"{name}-opens-to-too-much", connected(too_much), Ends.BROKEN, OVERFLOW, "RFC 5246 7.2.2, 6.2.3",
-            options),
+        Row(f"{name}-opens-to-1-too-much", connected(too_much(1)), Ends.BROKEN,
+            OVERFLOW | BAD_MAC if kind == "cbc" else OVERFLOW, "RFC 5246 6.2.1", options,
+            "7.2.2 gives 22 from 2^14 + 1024 on; a CBC decoder may check the size with padding and MAC (20)"),
+        Row(f"{name}-opens-to-1025-too-much", connected(too_much(1025)), Ends.BROKEN, OVERFLOW,
+            "RFC 5246 7.2.2, 6.2.3", options),
         Row(f"{name}-too-long", connected(lambda c: c.frame(Record.DATA, b"", length=MAX_SEALED + 1)),
             Ends.BROKEN,
             OVERFLOW, "RFC 5246 7.2.2, 6.2.3: at most 2^14 + 2048", options),
