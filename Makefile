@@ -45,7 +45,7 @@ setup: ## install the system packages that a build needs (as root), else name th
 
 test: packages-test ## set everything up and run the tests; TESTS=... selects
 	@$(MAKE) --no-print-directory build
-	@$(VPY) -m pytest $(ARGS) $(TESTS)
+	@$(VPY) -m pytest -n 4 $(ARGS) $(TESTS)
 
 demo: packages-demo ## set everything up and show one wrapped web server at work
 	@$(MAKE) --no-print-directory build

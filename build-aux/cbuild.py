@@ -12,6 +12,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -54,8 +55,9 @@ def compiler() -> list[str]:
 
 def accepts(*flags: str) -> bool:
     """True if the compiler takes these flags for an empty program that is also linked."""
-    command = [*compiler(), "-Werror", *flags, "-x", "c", "-", "-o", os.devnull]
-    return _captured(command, "int main(void){return 0;}").returncode == 0
+    with tempfile.TemporaryDirectory() as folder:  # never /dev/null: a linker run by root may replace it
+        command = [*compiler(), "-Werror", *flags, "-x", "c", "-", "-o", os.path.join(folder, "probe")]
+        return _captured(command, "int main(void){return 0;}").returncode == 0
 
 
 def file_name(library: str) -> str:

@@ -23,6 +23,7 @@ cdef enum:
     MESSAGE_MAX = 131072             # one key port message
     ACCOUNT_MAX = 256
     LINGER_MS = 1000                 # after our alert or close_notify, read and drop for so long...
+    ALERT_RECORD_MAX = 96            # a sealed alert with the largest IV, MAC and padding BearSSL makes
     LINGER_BYTES = 65536             # ...or so many bytes, else a reset would eat the last record
     GRACE_MS = 1000                  # prog gets EOF, then so long to end, then SIGTERM; again, then SIGKILL
     PROXY_MAX = 127                  # a PROXY v1 line with its LF

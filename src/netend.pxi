@@ -31,7 +31,8 @@ cdef void net_linger(Net *net) noexcept nogil:
         n = read(net.fd_in, net_rbuf, sizeof(net_rbuf))
         if n > 0:
             dropped += <size_t>n
-            until = now_ms() + LINGER_MS
+            if n > ALERT_RECORD_MAX:        # more than the close_notify that answers ours
+                until = now_ms() + LINGER_MS
         elif n == 0 or (errno != EAGAIN and errno != EINTR):
             break
         else:

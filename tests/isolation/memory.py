@@ -1,0 +1,97 @@
+"""Another process's memory, read as root through /proc/PID/mem and searched for byte strings.
+
+    image = Image(pid)                      # every readable mapping, copied once
+    image.find({"key": key_bytes})          # {"key": [Hit(address, where), ...]} without the ones not found
+    image.shared()                          # the content of the anonymous shared mappings: the ring
+
+The process should stand still meanwhile (asleep or stopped), else the copy is of several moments.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+SKIPPED = ("[vvar]", "[vvar_vclock]", "[vsyscall]")  # the kernel's pages, the same in every process
+HITS_MOST = 8  # of one needle in one image; the first few tell where to look
+
+
+@dataclass(frozen=True)
+class Mapping_:
+    """One line of /proc/PID/maps."""
+
+    start: int
+    end: int
+    flags: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.flags} {self.name or 'anonymous'}"
+
+
+@dataclass(frozen=True)
+class Hit:
+    """Where a needle was found."""
+
+    address: int
+    mapping: Mapping_
+
+    def __str__(self) -> str:
+        return f"{self.address:#x} ({self.mapping}, offset {self.address - self.mapping.start:#x})"
+
+
+def mappings(pid: int) -> list[Mapping_]:
+    """The mappings of a process in their order."""
+    found = []
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        fields = line.split(maxsplit=5)
+        start, end = (int(text, 16) for text in fields[0].split("-"))
+        found.append(Mapping_(start, end, fields[1], fields[5] if len(fields) > 5 else ""))
+    return found
+
+
+class Image:
+    """A copy of all the memory that a process has mapped readable."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.parts: list[tuple[Mapping_, bytes]] = []
+        with open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
+            for mapping in mappings(pid):
+                if "r" not in mapping.flags or mapping.name in SKIPPED:
+                    continue
+                with contextlib.suppress(OSError):
+                    mem.seek(mapping.start)
+                    self.parts.append((mapping, mem.read(mapping.end - mapping.start)))
+
+    def size(self) -> int:
+        """Bytes read."""
+        return sum(len(data) for _, data in self.parts)
+
+    def find(self, needles: Mapping[str, bytes]) -> dict[str, list[Hit]]:
+        """The needles that are there, each with its first places."""
+        found: dict[str, list[Hit]] = {}
+        for name, needle in needles.items():
+            assert len(needle) >= 8, f"needle {name} is too short to mean anything"
+            hits: list[Hit] = []
+            for mapping, data in self.parts:
+                at = data.find(needle)
+                while at >= 0 and len(hits) < HITS_MOST:
+                    hits.append(Hit(mapping.start + at, mapping))
+                    at = data.find(needle, at + 1)
+            if hits:
+                found[name] = hits
+        return found
+
+    def read(self, address: int, count: int) -> bytes:
+        """`count` bytes at an address, fewer at the end of a mapping; empty where nothing is mapped."""
+        for mapping, data in self.parts:
+            if mapping.start <= address < mapping.end:
+                return data[address - mapping.start : address - mapping.start + count]
+        return b""
+
+    def shared(self) -> bytes:
+        """The anonymous shared mappings, one after the other: the ring between net and key."""
+        return b"".join(data for mapping, data in self.parts if mapping.flags.endswith("s") and "zero" in mapping.name)
