@@ -184,6 +184,7 @@ cdef void key_exchange(Key *k, int group, int version, int hash_id, const uint8_
     put_uint(key_reply + 1 + k.point_len, <uint32_t>sig_len, 2)
     bw_test_stop("sign")
     identity_wipe(&k.identity)
+    bw_wipe_stack()
     key_answer(k, STATUS_OK if sig_len else 1, 3 + k.point_len + sig_len)
 
 cdef void key_derive(Key *k, int suite, size_t fragment_max, uint8_t *point, size_t n) noexcept nogil:
@@ -211,6 +212,7 @@ cdef void key_derive(Key *k, int suite, size_t fragment_max, uint8_t *point, siz
     bw_test_stop("derive")
     explicit_bzero(point, n)
     explicit_bzero(k.ephemeral_bytes, sizeof(k.ephemeral_bytes))
+    bw_wipe_stack()
     key_answer(k, STATUS_OK, 0)
 
 cdef void key_finished(Key *k, const char *label, const uint8_t *digest, size_t n) noexcept nogil:
@@ -347,6 +349,7 @@ cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept 
     elif op.op == BW_OP_FINISHED_SERVER:
         key_finished(k, "server finished", p, n)
         explicit_bzero(k.eng.session.master_secret, 48)
+        bw_wipe_stack()
     elif op.op == BW_OP_SEAL:
         key_seal(k, p[0], p + 1, n - 1)
     elif op.op == BW_OP_RUN:

@@ -181,6 +181,11 @@ cdef extern from *:
     static inline uint64_t bw_load_u64(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
     static inline void bw_store_u64(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
     static inline void bw_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+    /* Overwrite the stack below the caller, where called functions left what they worked with. */
+    __attribute__((noinline)) static void bw_wipe_stack(void) {
+        volatile unsigned char below[24576];
+        for (size_t i = 0; i < sizeof below; i ++) below[i] = 0;
+    }
     #ifdef BEARWRAP_TEST_HOOKS
     #include <signal.h>
     #include <stdlib.h>
@@ -197,4 +202,5 @@ cdef extern from *:
     uint64_t bw_load_u64(const uint64_t *p) nogil
     void bw_store_u64(uint64_t *p, uint64_t v) nogil
     void bw_fence() nogil
+    void bw_wipe_stack() nogil
     void bw_test_stop(const char *where) nogil

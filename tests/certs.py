@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import ipaddress
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -225,12 +226,19 @@ class Certs:
                 (NameOID.EMAIL_ADDRESS, email),
                 (NameOID.ORGANIZATIONAL_UNIT_NAME, unit),
             ):
-                if value is not None:  # X.520 bounds of 64 are not ours to keep: over-long ones are a test
-                    attributes.append(x509.NameAttribute(oid, value, _validate=False))
+                if value is not None:
+                    attributes.append(_attribute(oid, value))
             key = self.key(kind, 500)
             leaf = self.authority(authority).issue(key, x509.Name(attributes), days=days)
             path.write_text(key_pem(key) + certificate_pem(leaf))
         return path
+
+
+def _attribute(oid: x509.ObjectIdentifier, value: str) -> x509.NameAttribute:
+    """A name attribute of any length: over-long names are a test, so the bounds of X.520 do not hold here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return x509.NameAttribute(oid, value, _validate=False)
 
 
 def fingerprint(certificate: x509.Certificate) -> str:

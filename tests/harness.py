@@ -128,7 +128,7 @@ def missing_peer(name: str, why: str) -> str:
 
 
 def connection(family: str = "tcp") -> tuple[socket.socket, socket.socket]:
-    """A connected pair (client, server): "tcp", "tcp6" on loopback, or "unix" and "pipes" for a socketpair."""
+    """A connected pair (client, server): "tcp", "tcp6" on loopback, else ("unix", "pipes") a socketpair."""
     if family in ("unix", "pipes"):
         return socket.socketpair()
     kind, address = (socket.AF_INET6, "::1") if family == "tcp6" else (socket.AF_INET, "127.0.0.1")
@@ -197,7 +197,7 @@ class Wrapped:
                 env=environment,
                 cwd=cwd,
                 pass_fds=pass_fds,
-                preexec_fn=preexec,
+                preexec_fn=preexec,  # noqa: PLW1509 - our own threads take no locks it could need
             )
         finally:
             if family == "pipes":  # the bridge's threads keep the socket
@@ -344,6 +344,7 @@ def run_plain(
         env=env,
         cwd=cwd,
         timeout=limit_s,
+        check=False,
         preexec_fn=preexec,
     )
     return Result(done.returncode, done.stdout, done.stderr.decode("utf-8", "backslashreplace"))

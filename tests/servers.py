@@ -178,7 +178,7 @@ class ServerProcess:
 def bridge_pipes(sock: socket.socket) -> tuple[int, int]:
     """Join a stream socket to two pipes by a thread; give the ends a program reads from and writes to.
 
-    Each direction ends by itself: the socket's end closes the reader's pipe, the writer's shuts the socket down.
+    Each direction ends by itself: the socket's end closes the reader's pipe, the writer's end the socket.
     """
     program_in, bridge_out = os.pipe()
     bridge_in, program_out = os.pipe()
@@ -210,7 +210,7 @@ def _write_all(fd: int, data: bytes) -> None:
 
 @contextlib.contextmanager
 def relay_port(sock: socket.socket) -> Iterator[int]:
-    """Join `sock` to the first client of an ephemeral loopback port: for client programs that must connect."""
+    """Join `sock` to the first client of an ephemeral loopback port: for programs that must connect."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def run() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import ssl
@@ -152,10 +153,8 @@ class RecordClient:
 
     def client_hello(self) -> bytes:
         """The first flight as bytes, not sent."""
-        try:
+        with contextlib.suppress(ssl.SSLWantReadError):
             self.tls.do_handshake()
-        except ssl.SSLWantReadError:
-            pass
         return self._out.read()
 
     def handshake(self) -> None:
@@ -190,10 +189,8 @@ class RecordClient:
 
     def sealed_close_notify(self) -> bytes:
         """Our close_notify as a record, not sent; reading goes on to work."""
-        try:
+        with contextlib.suppress(ssl.SSLError):  # the peer's close_notify has not come, and need not
             self.tls.unwrap()
-        except ssl.SSLError:
-            pass  # the peer's close_notify has not come, and need not
         return self._out.read()
 
     def close_notify(self) -> None:
@@ -228,7 +225,7 @@ class RecordClient:
         return bytes(data), "close_notify"
 
     def break_next_record(self) -> None:
-        """Flip a bit in what comes next, so that our side finds it bad and makes an alert (`flush` sends it)."""
+        """Flip a bit in what comes next: our side finds it bad and makes an alert, which `flush` sends."""
         self._break = True
 
     def _pull(self) -> None:

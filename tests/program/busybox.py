@@ -1,7 +1,8 @@
 """A busybox that has tcpsvd, which Debian's leaves out: found, or built from Debian's source package.
 
-Looked for in BEARWRAP_BUSYBOX, on the PATH, and in build/peers/, where a built one is kept. The build needs apt-get,
-make and a compiler, takes about twenty seconds once, changes nothing of the system's, and needs no root.
+Looked for in BEARWRAP_BUSYBOX, on the PATH, and in build/peers/, where a built one is kept.
+The build needs apt-get, make and a compiler, takes about twenty seconds once, changes nothing of the system's,
+and needs no root.
 """
 
 from __future__ import annotations
@@ -19,7 +20,13 @@ from types import ModuleType
 from tests.harness import ROOT, missing_peer
 
 KEPT = ROOT / "build" / "peers" / "busybox"
-SWITCHED_ON = ("BUSYBOX", "SHOW_USAGE", "TCPSVD", "FEATURE_IPV6", "TRUE")  # one applet alone takes no applet name
+SWITCHED_ON = (
+    "BUSYBOX",
+    "SHOW_USAGE",
+    "TCPSVD",
+    "FEATURE_IPV6",
+    "TRUE",
+)  # one applet alone takes no applet name
 APT_CONF = """
 Dir::State::Lists "{top}/lists";
 Dir::Cache "{top}/cache";

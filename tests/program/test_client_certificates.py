@@ -47,9 +47,7 @@ def admitted(
     return data
 
 
-def refused(
-    program: Program, arguments: list[object], pem: Path | None, mailbox: Mailbox
-) -> Wrapped:
+def refused(program: Program, arguments: list[object], pem: Path | None, mailbox: Mailbox) -> Wrapped:
     """Connect with this certificate, in vain: no data, 111, prog never ran."""
     prog = ["sh", "-c", f"id -u > {mailbox.path}; echo ran"]
     with Wrapped(arguments, prog, program=program, cwd="/") as w:  # type: ignore[arg-type]
@@ -207,7 +205,7 @@ def test_an_absent_field(program: Program, certs: Certs, mailbox: Mailbox) -> No
 @needs_root
 @pytest.mark.parametrize("name", ["no-such-account", "no-such-account@nobody", "NOBODY", " nobody", "65534"])
 def test_an_unknown_account(program: Program, certs: Certs, mailbox: Mailbox, name: str) -> None:
-    account = name.split("@")[0]
+    account = name.split("@", maxsplit=1)[0]
     w = refused(program, options(certs, "-U", "commonName"), certs.client(name), mailbox)
     assert w.texts("fatal") == [f"unable to drop privileges to '{account}'"]
     assert f"getpwnam for account '{account}' failed" in w.texts("error")

@@ -19,7 +19,6 @@ from tests.harness import (
     Collector,
     Listener,
     Program,
-    client_context,
     duplex,
     require_peer,
 )
@@ -42,12 +41,14 @@ def site(tmp_path: Path) -> Path:
     folder = tmp_path / "site"
     folder.mkdir()
     (folder / "index.html").write_text(
-        "<!doctype html><title>wrapped</title><body style='background:#0a7d32;color:white;font:48px sans-serif'>"
+        "<!doctype html><title>wrapped</title>"
+        "<body style='background:#0a7d32;color:white;font:48px sans-serif'>"
         "<h1 id=a>not run</h1><img src=dot.svg width=100>"
         "<script>document.getElementById('a').textContent='page ' + 6 * 7 + ' over TLS'</script>"
     )
     (folder / "dot.svg").write_text(
-        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'><circle cx='4' cy='4' r='4' fill='gold'/></svg>"
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'>"
+        "<circle cx='4' cy='4' r='4' fill='gold'/></svg>"
     )
     (folder / "big").write_bytes(os.urandom(5_000_000))
     return folder
@@ -62,7 +63,7 @@ def web(request: pytest.FixtureRequest, program: Program, certs: Certs, site: Pa
 
 
 def talk(argv: list[object], listener: Listener) -> str:
-    """Run a terminal-like client: wait for the greeting, send a line, wait for its echo, end by EOF on stdin."""
+    """Run a terminal-like client: wait for the greeting, send a line, wait for its echo, EOF on stdin."""
     keyboard, stdin = socket.socketpair()  # tstclnt spins for ever on the hang-up of a pipe
     read_end, write_end = os.pipe()
     popen = subprocess.Popen(list(map(str, argv)), stdin=stdin, stdout=write_end, stderr=write_end)
@@ -125,7 +126,19 @@ def test_nss_with_old_versions(program: Program, certs: Certs, tmp_path: Path, l
     )
     options = ["-v", "-m", "tls10", "-c", "AES_128_CBC_SHA", "-f", certs.server("rsa2048")]
     with Listener([program.path, *options, "sh", "-c", f"echo {GREETING}; cat"]) as listener:
-        argv = [tstclnt, "-h", "127.0.0.1", "-p", str(listener.port), "-d", store, "-o", "-Q", "-V", f"{low}:{low}"]
+        argv = [
+            tstclnt,
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(listener.port),
+            "-d",
+            store,
+            "-o",
+            "-Q",
+            "-V",
+            f"{low}:{low}",
+        ]
         done = subprocess.run(argv, capture_output=True, timeout=20, check=False)
         if b"SSL_ERROR_PROTOCOL_VERSION" in done.stderr or b"Invalid version range" in done.stderr:
             pytest.skip(f"this NSS has no {low}")
@@ -137,10 +150,10 @@ def test_python(echo: Listener, certs: Certs) -> None:
     """As a program uses it: the default context, verification on."""
     context = ssl.create_default_context(cafile=str(certs.ca))
     payload = os.urandom(500_000)
-    with socket.create_connection(("127.0.0.1", echo.port), timeout=10) as plain:
-        with context.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=False) as tls:
-            assert tls.recv(100) == GREETING.encode() + b"\n"
-            assert duplex(tls, payload, len(payload)) == payload
+    plain = socket.create_connection(("127.0.0.1", echo.port), timeout=10)
+    with context.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=False) as tls:
+        assert tls.recv(100) == GREETING.encode() + b"\n"
+        assert duplex(tls, payload, len(payload)) == payload
     assert echo.codes() == [0]
 
 
@@ -150,7 +163,8 @@ def test_curl(web: Listener, certs: Certs, site: Path) -> None:
     for name in ("index.html", "big"):
         for version in ("--http1.0", "--http1.1"):
             done = subprocess.run(
-                [curl, "-sS", "--fail", version, "--noproxy", "*", "--cacert", certs.ca, "-w", "%{stderr}%{ssl_verify_result}",
+                [curl, "-sS", "--fail", version, "--noproxy", "*", "--cacert", certs.ca,
+                 "-w", "%{stderr}%{ssl_verify_result}",
                  f"https://localhost:{web.port}/{name}"],
                 capture_output=True, timeout=30, check=False,
             )  # fmt: skip
@@ -226,5 +240,7 @@ def colours(png: bytes) -> set[tuple[int, ...]]:
 def _predict(kind: int, left: int, up: int, corner: int) -> int:
     if kind == 4:
         estimate = left + up - corner
-        return min((abs(estimate - left), 0, left), (abs(estimate - up), 1, up), (abs(estimate - corner), 2, corner))[2]
+        return min(
+            (abs(estimate - left), 0, left), (abs(estimate - up), 1, up), (abs(estimate - corner), 2, corner)
+        )[2]
     return (0, left, up, (left + up) // 2)[kind]

@@ -47,7 +47,9 @@ def test_all_output_arrives_when_prog_is_gone(program: Program, certs: Certs, tm
     """Far more than the pipes hold, read by a client that takes its time."""
     data = os.urandom(3_000_000)
     (tmp_path / "data").write_bytes(data)
-    with Wrapped(["-f", certs.server("p256")], ["sh", "-c", f"cat {tmp_path}/data; exit 3"], program=program) as w:
+    with Wrapped(
+        ["-f", certs.server("p256")], ["sh", "-c", f"cat {tmp_path}/data; exit 3"], program=program
+    ) as w:
         with w.tls() as tls:
             assert ending(tls) == (data, "close_notify")
         assert w.wait() == 3
@@ -178,7 +180,9 @@ def test_draining_ends_after_t(ours: Program, certs: Certs) -> None:
 
 def test_the_client_closes_its_socket(program: Program, certs: Certs, tmp_path: Path) -> None:
     """No close_notify, as most clients do: prog still gets every byte and EOF."""
-    with Wrapped(["-f", certs.server("p256")], ["sh", "-c", f"cat > {tmp_path}/stored; exit 5"], program=program) as w:
+    with Wrapped(
+        ["-f", certs.server("p256")], ["sh", "-c", f"cat > {tmp_path}/stored; exit 5"], program=program
+    ) as w:
         tls = w.tls()
         tls.sendall(b"y" * 200_000)
         tls.close()
@@ -278,12 +282,19 @@ def test_the_client_leaves_during_the_handshake(
     [
         ([], ["sleep", "60"], 111, signal.SIGTERM, 1),
         ([], STUBBORN, 111, signal.SIGKILL, 2),
-        ([], ["sh", "-c", "sleep 60 & trap \"kill $!; exit 3\" TERM; wait"], 3, None, 1),
+        ([], ["sh", "-c", 'sleep 60 & trap "kill $!; exit 3" TERM; wait'], 3, None, 1),
         ([], ["sh", "-c", "cat > /dev/null; exit 8"], 8, None, 0),
         (["-u", "nobody"], ["sleep", "60"], 111, signal.SIGTERM, 1),
         (["-u", "nobody"], STUBBORN, 111, signal.SIGKILL, 2),
     ],
-    ids=["ignores EOF", "ignores all", "ends on TERM", "ends on EOF", "other user", "other user, ignores all"],
+    ids=[
+        "ignores EOF",
+        "ignores all",
+        "ends on TERM",
+        "ends on EOF",
+        "other user",
+        "other user, ignores all",
+    ],
 )
 @pytest.mark.parametrize("event", ["reset", "idle", "SIGTERM"])
 @needs_root
@@ -407,7 +418,9 @@ def test_prog_starts_with_clean_signals(ours: Program, certs: Certs) -> None:
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE, signal.SIGALRM])
+        signal.pthread_sigmask(
+            signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE, signal.SIGALRM]
+        )
 
     prog = ["grep", "Sig[BI]", "/proc/self/status"]
     with Wrapped(["-f", certs.server("p256")], prog, program=ours, preexec=spoil) as w:

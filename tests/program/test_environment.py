@@ -24,9 +24,7 @@ FACTS = (
 ENV = ["env", "-0"]
 
 
-def environment(
-    w: Wrapped, context: ssl.SSLContext | None = None, sni: str | None = None
-) -> dict[str, str]:
+def environment(w: Wrapped, context: ssl.SSLContext | None = None, sni: str | None = None) -> dict[str, str]:
     """Handshake with a wrapped `env -0` and give what it printed."""
     with w.tls(context, sni) as tls:  # closed at once: the original may linger until the client leaves
         data = read_all(tls)
@@ -131,7 +129,7 @@ def test_log_id_is_random_and_shared(program: Program, certs: Certs) -> None:
             seen = environment(w)
             w.wait()
             assert ids(w.log()) == {seen["LOG_ID"]}
-            assert re.fullmatch(r"[A-Za-z0-9]{%d}" % (16 if program.ours else 8), seen["LOG_ID"])
+            assert re.fullmatch(r"[A-Za-z0-9]{16}" if program.ours else r"[A-Za-z0-9]{8}", seen["LOG_ID"])
             seen_ids.add(seen["LOG_ID"])
     assert len(seen_ids) == 3
 
@@ -145,7 +143,9 @@ def test_log_id_is_inherited(program: Program, certs: Certs, given: str) -> None
         assert ids(w.log()) == {given}
 
 
-@pytest.mark.parametrize(("length", "expected"), [(67, "y" * 67), (68, "y" * 64 + "..."), (5000, "y" * 64 + "...")])
+@pytest.mark.parametrize(
+    ("length", "expected"), [(67, "y" * 67), (68, "y" * 64 + "..."), (5000, "y" * 64 + "...")]
+)
 def test_a_long_log_id_is_cut(ours: Program, certs: Certs, length: int, expected: str) -> None:
     env = {"LOG_ID": "y" * length}
     with Wrapped(["-v", "-f", certs.server("p256")], ENV, program=ours, extra_env=env) as w:

@@ -1,4 +1,4 @@
-"""Exit codes: prog's own passes through, a signal is 111 with a line, and every failure before prog is 111."""
+"""Exit codes: prog's own passes through, a signal is 111 and a line, every failure before prog is 111."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def run(w: Wrapped) -> tuple[int, bytes, str]:
     return w.wait(), data, how
 
 
-@pytest.mark.parametrize("code", [0, 1, 2, 3, 42, 99, 100, 101, 110, 111, 112, 126, 127, 128, 129, 143, 254, 255])
+@pytest.mark.parametrize(
+    "code", [0, 1, 2, 3, 42, 99, 100, 101, 110, 111, 112, 126, 127, 128, 129, 143, 254, 255]
+)
 def test_a_code_passes_through(program: Program, certs: Certs, code: int) -> None:
     with Wrapped(["-f", certs.server("p256")], ["sh", "-c", f"echo bye; exit {code}"], program=program) as w:
         assert run(w) == (code, b"bye\n", "close_notify")

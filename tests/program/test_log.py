@@ -62,7 +62,9 @@ def test_our_exact_shape(ours: Program, certs: Certs, level: str) -> None:
     with Wrapped([level, "-f", certs.server("p256")], ["true"], program=ours) as w:
         whole(w, sni="test.example")
         for line in w.stderr.splitlines():
-            assert re.fullmatch(rf"tlswrapper: [a-z]+: .*[^ ](?: |\)){where}\[[A-Za-z0-9]{{16}}\]", line), line
+            assert re.fullmatch(rf"tlswrapper: [a-z]+: .*[^ ](?: |\)){where}\[[A-Za-z0-9]{{16}}\]", line), (
+                line
+            )
         info = next(line for line in w.stderr.splitlines() if ": info: " in line)
         text = (
             "tlswrapper: info: 127.0.0.1: SSL connection: TLS 1.2, ECDSA + ECDHE + "
@@ -176,7 +178,9 @@ def test_a_failed_handshake_is_told_from_vv(program: Program, certs: Certs) -> N
 
 def test_a_broken_stream_is_an_error(ours: Program, certs: Certs) -> None:
     """After the handshake a TLS failure shows at -v, with the alert's right name; prog ends by EOF."""
-    with Wrapped(["-v", "-f", certs.server("p256")], ["sh", "-c", "cat > /dev/null; exit 5"], program=ours) as w:
+    with Wrapped(
+        ["-v", "-f", certs.server("p256")], ["sh", "-c", "cat > /dev/null; exit 5"], program=ours
+    ) as w:
         client = RecordClient(w.client)
         client.handshake()
         sealed = bytearray(client.seal(b"hello"))
@@ -233,7 +237,9 @@ def test_the_address_of_ipv6(program: Program, certs: Certs) -> None:
 
 
 def test_prog_shares_stderr(program: Program, certs: Certs) -> None:
-    with Wrapped(["-Q", "-f", certs.server("p256")], ["sh", "-c", "echo from prog >&2"], program=program) as w:
+    with Wrapped(
+        ["-Q", "-f", certs.server("p256")], ["sh", "-c", "echo from prog >&2"], program=program
+    ) as w:
         whole(w)
         assert w.stderr == "from prog\n"
 

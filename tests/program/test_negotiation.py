@@ -22,7 +22,8 @@ V10, V11, V12, V13 = (
 )
 NAMES = {V10: "TLSv1", V11: "TLSv1.1", V12: "TLSv1.2", V13: "TLSv1.3"}
 SERVER = {"tls10": V10, "tls11": V11, "tls12": V12}
-RANGES = [("tls10", "tls10"), ("tls10", "tls11"), ("tls10", "tls12"), ("tls11", "tls11"), ("tls11", "tls12"), ("tls12", "tls12")]  # fmt: skip
+RANGES = [("tls10", "tls10"), ("tls10", "tls11"), ("tls10", "tls12"), ("tls11", "tls11"), ("tls11", "tls12"),
+          ("tls12", "tls12")]  # fmt: skip
 CLIENTS = [(V10, V10), (V10, V12), (V11, V11), (V11, V12), (V12, V12), (V12, V13), (V10, V13), (V13, V13)]
 OLD = ["-c", "AES_128_CBC_SHA"]
 
@@ -46,7 +47,9 @@ def test_versions(program: Program, certs: Certs, low: str, high: str) -> None:
                     assert tls.version() == NAMES[chosen]
                 assert w.wait() == 0
                 label = NAMES[chosen].replace("v", " ") + (".0" if chosen == V10 else "")
-                assert w.texts("info")[0].startswith(f"SSL connection: {label}, ECDSA + ECDHE + AES128/CBC + SHA1, ")
+                assert w.texts("info")[0].startswith(
+                    f"SSL connection: {label}, ECDSA + ECDHE + AES128/CBC + SHA1, "
+                )
             elif chosen >= minimum:  # the client is too old for the server
                 failure = w.handshake_fails(context)
                 too_old(program, failure)
@@ -69,9 +72,12 @@ def test_a_client_of_tls_1_3_alone(ours: Program, certs: Certs) -> None:
 
 @pytest.mark.parametrize("low", ["tls10", "tls11", "tls12"])
 def test_the_default_maximum_is_tls_1_2(program: Program, certs: Certs, low: str) -> None:
-    with Wrapped(["-m", low, "-f", certs.server("p256")], ["true"], program=program) as w:
-        with w.tls(client_context(maximum=V13)) as tls:
-            assert tls.version() == "TLSv1.2"
+    context = client_context(maximum=V13)
+    with (
+        Wrapped(["-m", low, "-f", certs.server("p256")], ["true"], program=program) as w,
+        w.tls(context) as tls,
+    ):
+        assert tls.version() == "TLSv1.2"
 
 
 def test_the_default_minimum_is_tls_1_2(program: Program, certs: Certs) -> None:

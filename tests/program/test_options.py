@@ -123,6 +123,9 @@ def test_an_argument_of_prog_is_not_an_option(program: Program, certs: Certs) ->
 
 # --- values that are refused while parsing ---
 
+BAD_CURVE = "unable to parse ephemeral algorithm from the string '{}'"
+BAD_PROXY = "unable to parse incoming proxy-protocol version from the string '{}'"
+BAD_FIELD = "unable to parse ASN.1 object from the string '{}'"
 BAD_VALUES = [
     (["-f", "none"], fatal("unable to stat certfile 'none'", "file does not exist")),
     (["-f", ""], fatal("unable to stat certfile ''", "file does not exist")),
@@ -141,7 +144,7 @@ BAD_VALUES = [
         for bad in ("x", "", "aes_128_gcm_sha256", "AES_128_GCM_SHA256,AES_256_GCM_SHA384", "AES_128_GCM")
     ],
     *[
-        (["-e", bad], fatal(f"unable to parse ephemeral algorithm from the string '{bad}'", None, CURVES))
+        (["-e", bad], fatal(BAD_CURVE.format(bad), None, CURVES))
         for bad in ("x", "", "X25519", "P-256", "x25519:secp256r1", "secp224r1")
     ],
     *[
@@ -150,11 +153,11 @@ BAD_VALUES = [
         for bad in ("x", "", "TLS12", "tls13", "tls1", "ssl30", "tls1.2")
     ],
     *[
-        (["-p", bad], fatal(f"unable to parse incoming proxy-protocol version from the string '{bad}'", None, ["1"]))
+        (["-p", bad], fatal(BAD_PROXY.format(bad), None, ["1"]))
         for bad in ("2", "", "x", "01", "-1")
     ],
     *[
-        (["-U", bad], fatal(f"unable to parse ASN.1 object from the string '{bad}'", None, ["commonName", "emailAddress"]))
+        (["-U", bad], fatal(BAD_FIELD.format(bad), None, ["commonName", "emailAddress"]))
         for bad in ("x", "", "commonname", "CN", "2.5.4.3")
     ],
     # values may be glued to their cluster, and may begin with a dash
@@ -164,7 +167,7 @@ BAD_VALUES = [
     (["-f", "--"], fatal("unable to stat certfile '--'", "file does not exist")),
     # left to right: the first bad one is named
     (["-f", "none", "-c", "x"], fatal("unable to stat certfile 'none'", "file does not exist")),
-    (["-e", "bad", "-f", "none"], fatal("unable to parse ephemeral algorithm from the string 'bad'", None, CURVES)),
+    (["-e", "bad", "-f", "none"], fatal(BAD_CURVE.format("bad"), None, CURVES)),
     # checks after the loop
     (["-U", "commonName", "-t", "x", "-f", "pem", "cat"], fatal("option -U must be used with -a")),
 ]  # fmt: skip
@@ -180,9 +183,8 @@ def test_a_bad_value_is_named(
 def test_escapes_keep_a_record_on_one_line(program: Program, place: Path) -> None:
     """Bytes below 32 and above 126 are escaped, and a backslash is left as it is."""
     result = run_plain([b"-f", b"a\nb\r\tc\x01\x1f \x7f\x80\xff~\\n'"], program=program, cwd=place)
-    expected = (
-        r"tlswrapper: fatal: unable to stat certfile 'a\nb\r\tc\x01\x1f \x7f\x80\xff~\n'' (file does not exist)"
-    )
+    escaped = r"a\nb\r\tc\x01\x1f \x7f\x80\xff~\n'"
+    expected = f"tlswrapper: fatal: unable to stat certfile '{escaped}' (file does not exist)"
     assert result.stderr.splitlines()[0].rstrip() == expected
     assert result.code == 100
 
@@ -318,9 +320,7 @@ def test_a_good_value_is_accepted(program: Program, place: Path, arguments: list
 
 @pytest.mark.parametrize("option", ["-t", "-T"])
 @pytest.mark.parametrize("value", ["0", "-1", "86401", "x", "", "99999999999999999999999", "-5"])
-def test_a_timeout_out_of_range_is_refused(
-    program: Program, place: Path, option: str, value: str
-) -> None:
+def test_a_timeout_out_of_range_is_refused(program: Program, place: Path, option: str, value: str) -> None:
     result = run_plain([option, value, "-f", "pem", "cat"], program=program, cwd=place)
     assert (result.code, result.stdout) == (100, b"")
     assert "timeout" in result.stderr
@@ -344,7 +344,8 @@ def test_our_text_for_a_bad_timeout(ours: Program, place: Path, option: str, val
 
 
 @pytest.mark.parametrize(
-    "arguments", [["-m", "tls12", "-M", "tls11"], ["-m", "tls11", "-M", "tls10"], ["-M", "tls10"], ["-M", "tls11"]],
+    "arguments",
+    [["-m", "tls12", "-M", "tls11"], ["-m", "tls11", "-M", "tls10"], ["-M", "tls10"], ["-M", "tls11"]],
     ids=" ".join,
 )  # fmt: skip
 def test_a_minimum_above_the_maximum_is_refused(ours: Program, place: Path, arguments: list[str]) -> None:

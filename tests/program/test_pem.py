@@ -42,32 +42,42 @@ class Parts:
 
 Build = Callable[[Parts], str]
 
+NO_CERT = "no PEM public-object in '{}'"
+BENT_CERT = "malformed PEM public-object in '{}'"
+CERT_DER = "unable to decode public-key, err="
+NO_KEY = "no PEM secret-object in '{}'"
+BENT_KEY = "malformed PEM secret-object in '{}'"
+KEY_DER = "unable to decode secret-key, err="
+MANY_KEYS = "too many secret-keys in '{}'"
+MANY_CERTS = "too many public PEM certificates in '{}'"
+BEGIN = "-----BEGIN CERTIFICATE-----\n"
+
 # name, text, the fatal line, the error line that -v adds (a prefix; None: not fixed by the contract)
 BAD: list[tuple[str, Build, str, str | None]] = [
-    ("empty", lambda p: "", CERTIFICATE, "no PEM public-object in '{}'"),
-    ("text only", lambda p: "hello\n", CERTIFICATE, "no PEM public-object in '{}'"),
-    ("NUL bytes", lambda p: "\0" * 5000, CERTIFICATE, "no PEM public-object in '{}'"),
-    ("key only", lambda p: p.key, CERTIFICATE, "no PEM public-object in '{}'"),
-    ("certificate only", lambda p: p.cert, SECRET, "no PEM secret-object in '{}'"),
-    ("two keys", lambda p: p.key + p.cert + p.key2, SECRET, "too many secret-keys in '{}'"),
-    ("the key twice", lambda p: p.key + p.key + p.cert, SECRET, "too many secret-keys in '{}'"),
-    ("encrypted key", lambda p: block("ENCRYPTED PRIVATE KEY", "AAAA") + p.cert, SECRET, "no PEM secret-object in '{}'"),
-    ("truncated certificate", lambda p: p.key + p.cert[:200], CERTIFICATE, "malformed PEM public-object in '{}'"),
-    ("truncated key", lambda p: p.cert + p.key[:100], SECRET, "malformed PEM secret-object in '{}'"),
-    ("extra BEGIN", lambda p: p.key + "-----BEGIN CERTIFICATE-----\n" + p.cert, CERTIFICATE, "malformed PEM public-object in '{}'"),
-    ("extra BEGIN of a key", lambda p: "-----BEGIN PRIVATE KEY-----\n" + p.key + p.cert, SECRET, "malformed PEM secret-object in '{}'"),
-    ("bad base64", lambda p: p.key + p.cert.replace("MII", "M!I", 1), CERTIFICATE, "malformed PEM public-object in '{}'"),
-    ("bad DER", lambda p: p.key + block("CERTIFICATE", "AAAA"), CERTIFICATE, "unable to decode public-key, err="),
-    ("bad DER in the chain", lambda p: p.key + p.cert + block("CERTIFICATE", "AAAA"), CERTIFICATE, "unable to decode public-key, err="),
-    ("bad key DER", lambda p: p.cert + block("PRIVATE KEY", "AAAA"), SECRET, "unable to decode secret-key, err="),
-    ("Ed25519", lambda p: "".join(p.foreign("ed25519")), CERTIFICATE, "unable to decode public-key, err="),
-    ("P-224", lambda p: "".join(p.foreign("p224")), CERTIFICATE, "unable to decode public-key, err="),
-    ("Ed25519 in the chain", lambda p: p.key + p.cert + p.foreign("ed25519")[1], CERTIFICATE, "unable to decode public-key, err="),
-    ("17 certificates", lambda p: p.key + p.cert * 17, CERTIFICATE, "too many public PEM certificates in '{}'"),
-    ("TRUSTED CERTIFICATE", lambda p: p.key + p.cert.replace("CERTIFICATE", "TRUSTED CERTIFICATE"), CERTIFICATE, "no PEM public-object in '{}'"),
+    ("empty", lambda p: "", CERTIFICATE, NO_CERT),
+    ("text only", lambda p: "hello\n", CERTIFICATE, NO_CERT),
+    ("NUL bytes", lambda p: "\0" * 5000, CERTIFICATE, NO_CERT),
+    ("key only", lambda p: p.key, CERTIFICATE, NO_CERT),
+    ("certificate only", lambda p: p.cert, SECRET, NO_KEY),
+    ("two keys", lambda p: p.key + p.cert + p.key2, SECRET, MANY_KEYS),
+    ("the key twice", lambda p: p.key + p.key + p.cert, SECRET, MANY_KEYS),
+    ("encrypted key", lambda p: block("ENCRYPTED PRIVATE KEY", "AAAA") + p.cert, SECRET, NO_KEY),
+    ("truncated certificate", lambda p: p.key + p.cert[:200], CERTIFICATE, BENT_CERT),
+    ("truncated key", lambda p: p.cert + p.key[:100], SECRET, BENT_KEY),
+    ("extra BEGIN", lambda p: p.key + BEGIN + p.cert, CERTIFICATE, BENT_CERT),
+    ("extra BEGIN of a key", lambda p: "-----BEGIN PRIVATE KEY-----\n" + p.key + p.cert, SECRET, BENT_KEY),
+    ("bad base64", lambda p: p.key + p.cert.replace("MII", "M!I", 1), CERTIFICATE, BENT_CERT),
+    ("bad DER", lambda p: p.key + block("CERTIFICATE", "AAAA"), CERTIFICATE, CERT_DER),
+    ("bad DER in the chain", lambda p: p.key + p.cert + block("CERTIFICATE", "AAAA"), CERTIFICATE, CERT_DER),
+    ("bad key DER", lambda p: p.cert + block("PRIVATE KEY", "AAAA"), SECRET, KEY_DER),
+    ("Ed25519", lambda p: "".join(p.foreign("ed25519")), CERTIFICATE, CERT_DER),
+    ("P-224", lambda p: "".join(p.foreign("p224")), CERTIFICATE, CERT_DER),
+    ("Ed25519 in the chain", lambda p: p.key + p.cert + p.foreign("ed25519")[1], CERTIFICATE, CERT_DER),
+    ("17 certificates", lambda p: p.key + p.cert * 17, CERTIFICATE, MANY_CERTS),
+    ("TRUSTED CERTIFICATE", lambda p: p.key + p.cert.replace(" CERT", " TRUSTED CERT"), CERTIFICATE, NO_CERT),
 ]  # fmt: skip
 
-# The original notices these only by a signature the client finds bad; we check before we offer the certificate.
+# The original notices these only by a signature that the client finds bad; we check before that.
 MISMATCHED: list[tuple[str, Build]] = [
     ("another key of the curve", lambda p: p.key2 + p.cert),
     ("RSA certificate, EC key", lambda p: p.key + p.rsa_cert),
@@ -97,7 +107,7 @@ GOOD_OURS: list[tuple[str, Build]] = [
     ("lines of 76", lambda p: p.key + rewrap(p.cert, 76)),
     ("blank after BEGIN", lambda p: (p.key + p.cert).replace("-----\n", "----- \n")),
     ("tab after BEGIN", lambda p: (p.key + p.cert).replace("-----\n", "-----\t\n")),
-    ("comments of bag attributes", lambda p: "Bag Attributes\n    localKeyID: " + "0A " * 40 + "\n" + p.key + p.cert),
+    ("bag attributes", lambda p: "Bag Attributes\n    localKeyID: " + "0A " * 40 + "\n" + p.key + p.cert),
 ]  # fmt: skip
 
 
@@ -225,9 +235,7 @@ def test_all_broken_is_a_failure(ours: Program, parts: Parts, tmp_path: Path) ->
         assert fatals and all(any(str(pem) in text for pem in files) for text in fatals)
 
 
-def test_an_unreadable_entry_is_skipped(
-    ours: Program, certs: Certs, tmp_path: Path
-) -> None:
+def test_an_unreadable_entry_is_skipped(ours: Program, certs: Certs, tmp_path: Path) -> None:
     """A file that vanishes between the option check and the client's hello."""
     pem = tmp_path / "gone.pem"
     pem.write_bytes(certs.server("p256").read_bytes())
@@ -264,7 +272,10 @@ def test_the_first_that_fits_is_served(
 ) -> None:
     """The order of entries beats the order of ciphers."""
     options = [item for kind in kinds for item in ("-f", certs.server(kind))]
-    with Wrapped(options, ["echo", "ran"], program=program) as w, w.tls(client_context(ciphers=ciphers)) as tls:
+    with (
+        Wrapped(options, ["echo", "ran"], program=program) as w,
+        w.tls(client_context(ciphers=ciphers)) as tls,
+    ):
         assert served(tls) == certs.leaf(expected)
         assert read_all(tls) == b"ran\n"
 
@@ -305,7 +316,9 @@ def test_a_relative_path(program: Program, certs: Certs, tmp_path: Path) -> None
             assert served(tls) == certs.leaf("p256")
 
 
-@pytest.mark.parametrize("path", [".hidden/pem", "a/../.hidden/pem", "a/./b/pem", "../../{top}/.hidden/pem", "a//b/pem"])
+@pytest.mark.parametrize(
+    "path", [".hidden/pem", "a/../.hidden/pem", "a/./b/pem", "../../{top}/.hidden/pem", "a//b/pem"]
+)
 @pytest.mark.parametrize("absolute", [False, True], ids=["relative", "absolute"])
 def test_an_accepted_path_is_the_path_opened(
     ours: Program, certs: Certs, tmp_path: Path, path: str, absolute: bool

@@ -98,11 +98,9 @@ def test_no_file_no_service(
 
 @pytest.mark.parametrize(
     "sni",
-    ["-bad.example", "bad-.example", "ba d.example", "bad!.example", "a" * 64 + ".example", "x/y", "*.test.example"],
+    ["-bad.example", "bad-.example", "ba d.example", "bad!.example", "a" * 64 + ".net", "x/y", "*.x.example"],
 )  # fmt: skip
-def test_what_is_no_dns_name_reads_no_file(
-    ours: Program, certs: Certs, tmp_path: Path, sni: str
-) -> None:
+def test_what_is_no_dns_name_reads_no_file(ours: Program, certs: Certs, tmp_path: Path, sni: str) -> None:
     """Even when a file of this name is there. -vv says which name was refused."""
     openssl = require_peer("openssl")
     folder = certs.directory(tmp_path / "d", {"inner.example": "p256"})
@@ -116,7 +114,9 @@ def test_what_is_no_dns_name_reads_no_file(
         assert any(sni[:60] in text for text in w.texts("debug"))
 
 
-@pytest.mark.parametrize("sni", ["../outside", "..", ".", ".hidden", "sub/../../outside", "/etc/passwd", "sub/pem"])
+@pytest.mark.parametrize(
+    "sni", ["../outside", "..", ".", ".hidden", "sub/../../outside", "/etc/passwd", "sub/pem"]
+)
 def test_a_name_never_leaves_the_folder(ours: Program, certs: Certs, tmp_path: Path, sni: str) -> None:
     openssl = require_peer("openssl")
     folder = certs.directory(tmp_path / "d", {".hidden": "p256", ":hidden": "p256"})
@@ -190,9 +190,7 @@ def test_entries_are_tried_in_order(
     shows(program, certs, options, sni, *expected)
 
 
-def test_each_folder_is_tried_with_all_forms_of_the_name(
-    ours: Program, certs: Certs, tmp_path: Path
-) -> None:
+def test_each_folder_is_tried_with_all_forms_of_the_name(ours: Program, certs: Certs, tmp_path: Path) -> None:
     """Order of entries comes before order of forms."""
     certs.directory(tmp_path / "d1", {"*.example": "p256"})
     certs.directory(tmp_path / "d2", {"test.example": "p384"})
@@ -217,9 +215,7 @@ def test_a_folder_in_a_folder_is_no_file(program: Program, certs: Certs, tmp_pat
 
 
 @pytest.mark.parametrize("what", ["broken", "folder", "fifo"])
-def test_a_broken_file_in_a_folder_is_skipped(
-    ours: Program, certs: Certs, tmp_path: Path, what: str
-) -> None:
+def test_a_broken_file_in_a_folder_is_skipped(ours: Program, certs: Certs, tmp_path: Path, what: str) -> None:
     """A FIFO must not block key either."""
     import os
 

@@ -1,4 +1,4 @@
-"""Real super-servers start the wrapper: tcpserver, busybox tcpsvd, openbsd-inetd, systemd socket activation."""
+"""Real super-servers start the wrapper: tcpserver, busybox tcpsvd, openbsd-inetd, systemd-socket-activate."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_the_script_form_under_tcpserver(ours: Program, certs: Certs, tmp_path: 
 
 
 def test_tcpservers_environment_is_believed(program: Program, certs: Certs, tmp_path: Path) -> None:
-    """Its variables win over the socket, also when it looked up a name: PROTO and TCPREMOTEHOST pass through."""
+    """Its variables win over the socket, and its others (PROTO, TCPLOCALHOST) pass through."""
     path = require_peer("tcpserver")
     port = free_port()
     env = require_peer("env")
@@ -190,7 +190,9 @@ def test_tcpservers_environment_is_believed(program: Program, certs: Certs, tmp_
     argv = [path, "-RHl", "name.example", "127.0.0.1", str(port), *command]
     with server_process(argv, port), connect(port) as plain, start_tls(plain) as tls:
         seen = dict(item.split("=", 1) for item in ending(tls)[0].decode().split("\0") if item)
-        assert (seen["PROTO"], seen["TCPLOCALHOST"], seen["TCPREMOTEIP"]) == ("TCP", "name.example", "127.0.0.1")
+        assert (seen["PROTO"], seen["TCPLOCALHOST"], seen["TCPREMOTEIP"]) == (
+            "TCP",
+            "name.example",
+            "127.0.0.1",
+        )
         assert "TCPREMOTEHOST" not in seen
-
-

@@ -124,7 +124,9 @@ def test_output_keeps_it_alive(program: Program, certs: Certs) -> None:
 
 
 def test_input_keeps_it_alive(program: Program, certs: Certs, mailbox: Mailbox) -> None:
-    with Wrapped(["-t1", "-f", certs.server("p256")], ["sh", "-c", f"cat > {mailbox.path}"], program=program) as w:
+    with Wrapped(
+        ["-t1", "-f", certs.server("p256")], ["sh", "-c", f"cat > {mailbox.path}"], program=program
+    ) as w:
         client = RecordClient(w.client)
         client.handshake()
         for number in range(5):
@@ -165,7 +167,9 @@ def test_a_prog_that_stops_reading_is_idle(ours: Program, certs: Certs) -> None:
 
 def test_the_wrapper_never_dies_by_its_own_alarm(ours: Program, certs: Certs) -> None:
     """The original ends by SIGALRM here and leaves prog behind."""
-    with Wrapped(["-t1", "-f", certs.server("p256")], ["sh", "-c", "trap '' TERM; exec sleep 60"], program=ours) as w:
+    with Wrapped(
+        ["-t1", "-f", certs.server("p256")], ["sh", "-c", "trap '' TERM; exec sleep 60"], program=ours
+    ) as w:
         client = RecordClient(w.client)
         client.handshake()
         assert client.ending() == (b"", "close_notify")

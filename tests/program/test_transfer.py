@@ -138,7 +138,25 @@ def echo(
 
 # --- sizes and cuts ---
 
-SIZES = [0, 1, 2, 1023, 1024, 1025, 4095, 4096, 16383, 16384, 16385, 32767, 65535, 65536, 65537, 262143, 262145]
+SIZES = [
+    0,
+    1,
+    2,
+    1023,
+    1024,
+    1025,
+    4095,
+    4096,
+    16383,
+    16384,
+    16385,
+    32767,
+    65535,
+    65536,
+    65537,
+    262143,
+    262145,
+]
 
 
 def test_odd_sizes(program: Program, certs: Certs) -> None:
@@ -150,7 +168,9 @@ def test_odd_sizes(program: Program, certs: Certs) -> None:
             assert duplex(tls, data, size) == data
 
 
-@pytest.mark.parametrize("cipher", ["CHACHA20_POLY1305_SHA256", "AES_128_GCM_SHA256", "AES_256_CBC_SHA384", "AES_128_CBC_SHA"])
+@pytest.mark.parametrize(
+    "cipher", ["CHACHA20_POLY1305_SHA256", "AES_128_GCM_SHA256", "AES_256_CBC_SHA384", "AES_128_CBC_SHA"]
+)
 def test_records_cut_anywhere(program: Program, certs: Certs, cipher: str) -> None:
     """TCP may cut a record at every byte, and several may come in one piece."""
     context = client_context(ciphers=suite(cipher, "p256"))
