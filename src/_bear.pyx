@@ -44,6 +44,7 @@ include "engine.pxi"
 include "net.pxi"
 include "nethandshake.pxi"
 include "netrun.pxi"
+include "netclear.pxi"
 include "netend.pxi"
 include "connection.pxi"
 # what Python sees

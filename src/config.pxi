@@ -24,5 +24,6 @@ cdef struct Config:
     const char *account         # -u, NULL without
     int user_field              # -U
     bint proxy                  # -p1
+    bint delayed                # -n
     Jail jail
     char **argv                 # prog and its arguments, NULL-terminated

@@ -6,10 +6,31 @@ cdef struct Pipes:
     int go[2]               # key's word to prog
     int port[2]             # the key port: net's end, key's end
     int killer[2]
+    int control[2]          # -n: prog's descriptor 5 is the write end
+    int ack[2]              # -n: prog's descriptor 6 is the read end
     int wake_net
     int wake_key
 
-cdef bint pipes_open(Pipes *p) noexcept nogil:
+cdef bint above(int *fd) noexcept nogil:
+    """Move a descriptor above the numbers that prog is given."""
+    cdef int moved = fcntl(fd[0], F_DUPFD_CLOEXEC, 10)
+    close(fd[0])
+    fd[0] = moved
+    return moved >= 0
+
+cdef bint control_free(int fd, const char *what) noexcept nogil:
+    cdef char m[128]
+    if fcntl(fd, F_GETFL) < 0:
+        return True
+    snprintf(m, sizeof(m), "unable to create control %s on filedescriptor %d: filedescriptor exits", what, fd)
+    log_fatal(m, 0)
+    return False
+
+cdef bint pipes_open(Pipes *p, bint delayed) noexcept nogil:
+    p.control[0] = p.control[1] = p.ack[0] = p.ack[1] = -1
+    if delayed and (pipe2(p.control, O_CLOEXEC) < 0 or pipe2(p.ack, O_CLOEXEC) < 0 or not above(&p.control[1])
+                    or not above(&p.ack[0])):
+        return False
     p.wake_net = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
     p.wake_key = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
     return (pipe2(p.to_prog, O_CLOEXEC) == 0 and pipe2(p.from_prog, O_CLOEXEC) == 0 and pipe2(p.go, O_CLOEXEC) == 0
@@ -96,7 +117,9 @@ cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
     signal(SIGPIPE, SIG_IGN)
     signal(SIGCHLD, SIG_DFL)
     signal(SIGALRM, SIG_DFL)
-    if ring == NULL or not pipes_open(&p):
+    if config.delayed and not (control_free(5, "pipe") and control_free(6, "ack pipe")):
+        return 111
+    if ring == NULL or not pipes_open(&p, config.delayed):
         log_fatal("unable to create pipe", errno)
         return 111
     net.prog = fork()
@@ -109,13 +132,21 @@ cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
         close(0)
         close(1)
         munmap(ring, 2 * (PAGE + RING_SIZE))
-        prog_main(config, p.go[0], p.to_prog[0], p.from_prog[1])
+        prog_main(config, p.go[0], p.to_prog[0], p.from_prog[1], p.control[1], p.ack[0])
     close(p.go[0])
-    close(p.to_prog[0])
     close(p.from_prog[1])
+    if config.delayed:
+        close(p.control[1])
+        close(p.ack[0])
+    else:
+        close(p.to_prog[0])
     if net.prog > 0:
         net.key = fork()
         if net.key == 0:
+            if config.delayed:
+                close(p.to_prog[0])
+                close(p.control[0])
+                close(p.ack[1])
             close(p.port[0])
             close_both(p.killer)
             close(0)
@@ -125,9 +156,10 @@ cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
         log_fatal("unable to fork", errno)
         return 111
     close(p.go[1])
-    close(p.to_prog[1])
-    close(p.from_prog[0])
     close(p.port[1])
+    if not config.delayed:
+        close(p.to_prog[1])
+        close(p.from_prog[0])
     log_state.process = "net"
     net.config = config
     net.port = p.port[0]
@@ -142,6 +174,9 @@ cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
             or fcntl(net.killer_read, F_SETOWN, net.prog) < 0 or fcntl(net.killer_read, F_SETFL, O_ASYNC) < 0:
         log_fatal("unable to prepare the connection", errno)
         return 111
+    if config.delayed and not clear_prepare(net, p.to_prog[1], p.to_prog[0], p.from_prog[0], p.control[0], p.ack[1]):
+        log_fatal("unable to prepare the connection", errno)
+        return 111
     if not jail_enter(&config.jail):
         log_fatal("unable to create jail", 0)
         return 111
@@ -153,7 +188,10 @@ cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
     if not engine_start(config, net.port, &net_anchor_list):
         log_fatal("unable to start the TLS engine", 0)
         return 111
-    net_handshake(net)
+    if config.delayed:
+        net_clear(net)
+    if not net_over(net):
+        net_handshake(net)
     if not net_over(net):
         net_run(net)
     return net_end(net)

@@ -182,6 +182,7 @@ def serve_connection(settings, int64_t started_ms):
     config.account = c_text(settings.account)
     config.user_field = settings.user_field
     config.proxy = settings.proxy
+    config.delayed = settings.delayed
     config.jail.account = c_text(settings.jail_account)
     config.jail.directory = c_text(settings.jail_directory)
     argv = <char **>malloc((len(settings.prog) + 1) * sizeof(char *))

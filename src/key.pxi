@@ -289,8 +289,13 @@ cdef void key_go(Key *k, const uint8_t *addresses, size_t n) noexcept nogil:
         memcpy(text, field.p, field.left)
         text[field.left] = 0
         used += go_field(m + used, text)
-    used += go_field(m + used, version_row(k.eng.session.version).ssl_protocol)
-    used += go_field(m + used, k.suite.openssl_name)
+    # with -n prog starts before there is anything to tell: the variables are then unset
+    if k.suite == NULL:
+        used += go_field(m + used, "")
+        used += go_field(m + used, "")
+    else:
+        used += go_field(m + used, version_row(k.eng.session.version).ssl_protocol)
+        used += go_field(m + used, k.suite.openssl_name)
     used += go_field(m + used, k.sni)
     text[0] = 0
     if k.peer.key_type:
@@ -306,6 +311,7 @@ cdef void key_go(Key *k, const uint8_t *addresses, size_t n) noexcept nogil:
     if write(k.go, m, used) != <ssize_t>used:
         key_end()
     close(k.go)
+    k.go = -1
 
 cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept nogil:
     """Serve one operation whose size and place in the order have been checked."""
@@ -352,8 +358,15 @@ cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept 
         bw_wipe_stack()
     elif op.op == BW_OP_SEAL:
         key_seal(k, p[0], p + 1, n - 1)
-    elif op.op == BW_OP_RUN:
+    elif op.op == BW_OP_START:
+        if not k.config.delayed or k.go < 0:
+            key_end()
         key_go(k, p, n)
+    elif op.op == BW_OP_RUN:
+        if not k.config.delayed:
+            key_go(k, p, n)
+        elif k.go >= 0:
+            key_end()
 
 cdef const bw_op *key_check(Key *k, ssize_t n) noexcept nogil:
     """The table row of a message that is allowed now; anything else ends the process."""

@@ -25,6 +25,8 @@ cdef enum End:
     END_KEY = 9             # the key process is gone
     END_EARLY = 10          # EOF before the handshake was done
     END_PROG = 11           # the prog process is gone before the handshake was done
+    END_CLEAR = 12          # -n: prog closed its stdout and never asked for TLS
+    END_CONTROL = 13        # -n: prog broke the control protocol
 
 cdef struct Net:
     Config *config
@@ -37,6 +39,8 @@ cdef struct Net:
     int killer_write
     pid_t prog
     pid_t key
+    bint in_clear           # -n, before TLS
+    bint key_dismissed      # -n: there will be no TLS
     bint prog_done
     bint key_done
     int prog_status
@@ -46,6 +50,9 @@ cdef struct Net:
     bint in_ready           # edge-triggered: true until a read says EAGAIN
     bint out_ready
     bint port_ready
+    bint clear_in_ready     # -n: prog's stdin, stdout and descriptor 5
+    bint clear_out_ready
+    bint control_ready
     int end                 # End
     int alert               # the alert to send, NO_ALERT for none
     int version             # negotiated, 0 before
@@ -94,15 +101,20 @@ cdef void net_signals(Net *net) noexcept nogil:
         if <int>info.ssi_signo == SIGTERM and net.end == END_NOT:
             net.end = END_SIGNAL
     net_reap(net)
-    if net.key_done and net.end == END_NOT:
+    if net.key_done and not net.key_dismissed and net.end == END_NOT:
         net.end = END_KEY
-    if net.prog_done and net.end == END_NOT and net.await_ != AWAIT_NOTHING:
+    if net.prog_done and net.end == END_NOT and net.await_ != AWAIT_NOTHING and not net.in_clear:
         net.end = END_PROG
 
 cdef enum:
     EV_SIGNAL = 4
     EV_CLIENT_IN = 5
     EV_CLIENT_OUT = 6
+
+cdef enum:
+    EV_CLEAR_IN = 7
+    EV_CLEAR_OUT = 8
+    EV_CONTROL = 9
 
 cdef void net_sleep(Net *net, int64_t until) noexcept nogil:
     """Wait for an event, at most until a monotonic time (negative: without limit)."""
@@ -125,6 +137,12 @@ cdef void net_sleep(Net *net, int64_t until) noexcept nogil:
             net.port_ready = True
         elif events[i].data.u32 == EV_SIGNAL:
             net_signals(net)
+        elif events[i].data.u32 == EV_CLEAR_IN:
+            net.clear_in_ready = True
+        elif events[i].data.u32 == EV_CLEAR_OUT:
+            net.clear_out_ready = True
+        elif events[i].data.u32 == EV_CONTROL:
+            net.control_ready = True
 
 cdef bint net_prepare(Net *net, int wake) noexcept nogil:
     """Everything that needs a new descriptor, before the jail."""

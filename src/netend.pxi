@@ -111,15 +111,23 @@ cdef const char *end_text(int end) noexcept nogil:
     if end == END_IDLE: return "timeout"
     if end == END_SIGNAL: return "signal"
     if end == END_KEY: return "key process ended"
+    if end == END_CLEAR: return "finished, no TLS"
+    if end == END_CONTROL: return "control protocol broken"
     return "finished"
 
 cdef int net_end(Net *net) noexcept nogil:
     """From the end of the relay, or of a failed handshake, to the exit code."""
-    cdef bint running = net.await_ == AWAIT_NOTHING
+    cdef bint running = net.await_ == AWAIT_NOTHING and not net.in_clear
     cdef int end = net.end, status = 0, code
     cdef char m[128]
     cdef int64_t patience = 0
-    if running:
+    if net.in_clear:
+        snprintf(m, sizeof(m), "clear phase: %s", end_text(end))
+        log_debug(m)
+        if end == END_CLEAR:
+            patience = -1
+            net_linger(net)
+    elif running:
         snprintf(m, sizeof(m), "tls phase: %s", end_text(end))
         log_debug(m)
     elif end == END_KEY:
@@ -127,7 +135,9 @@ cdef int net_end(Net *net) noexcept nogil:
     elif end == END_DEADLINE or end == END_EARLY or end == END_LOST:
         log_debug("tls phase: handshake failed, timed out" if end == END_DEADLINE
                   else "tls phase: handshake failed, connection closed by peer")
-    if end == END_OUTPUT or end == END_NOTIFY or end == END_ALERT or end == END_REFUSED or end == END_IDLE:
+    if net.in_clear:
+        pass
+    elif end == END_OUTPUT or end == END_NOTIFY or end == END_ALERT or end == END_REFUSED or end == END_IDLE:
         net_last_words(net)
     elif running and end != END_KEY:
         port_send(net.port, BW_OP_DROP_OUTPUT, NULL, 0)
@@ -136,14 +146,14 @@ cdef int net_end(Net *net) noexcept nogil:
     close(net.fd_in)
     close(net.fd_out)
     if not running:
-        close(net.port)         # prog was never told to start: key's end closes its pipe and it leaves
+        clear_dismiss_key(net)  # prog sees EOF: on the pipe it waits on, or with -n on its stdin
     elif end == END_OUTPUT:
         patience = -1
     elif end == END_NOTIFY or end == END_ALERT or end == END_REFUSED:
         patience = net.config.idle_ms
     else:
         patience = GRACE_MS
-    code = net_wait_prog(net, patience if running else GRACE_MS)
+    code = net_wait_prog(net, patience if running or end == END_CLEAR else GRACE_MS)
     if running:
         close(net.port)
     if not net.key_done:

@@ -43,8 +43,8 @@ cdef void prog_drop(const char *account) noexcept nogil:
     setenv("USER", pw.pw_name, 1)
     setenv("LOGNAME", pw.pw_name, 1)
 
-cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd) noexcept nogil:
-    """The prog process, from its fork to exec; never returns."""
+cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd, int control, int ack) noexcept nogil:
+    """The prog process, from its fork to exec; never returns. control and ack become 5 and 6 with -n."""
     cdef uint8_t m[2048]
     cdef char text[1024]
     cdef Cursor c, field
@@ -88,8 +88,12 @@ cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd) noexcep
         prog_drop(config.account)
     dup2(stdin_fd, 0)
     dup2(stdout_fd, 1)
-    close(5)
-    close(6)
+    if config.delayed:
+        dup2(control, 5)
+        dup2(ack, 6)
+    else:
+        close(5)
+        close(6)
     sigemptyset(&none)
     signal(SIGPIPE, SIG_DFL)
     signal(SIGCHLD, SIG_DFL)

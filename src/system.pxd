@@ -36,7 +36,7 @@ cdef extern from "<sys/signalfd.h>" nogil:
     int signalfd(int fd, const sigset_t *mask, int flags)
 
 cdef extern from "<sys/epoll.h>" nogil:
-    int EPOLL_CLOEXEC, EPOLL_CTL_ADD
+    int EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL
     uint32_t EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR, EPOLLRDHUP, EPOLLET
     ctypedef union epoll_data_t:
         uint32_t u32
@@ -124,7 +124,7 @@ cdef extern from "<arpa/inet.h>" nogil:
     const char *inet_ntop(int af, const void *src, char *dst, socklen_t size)
 
 cdef extern from "<fcntl.h>" nogil:
-    int O_RDONLY, O_WRONLY, O_CLOEXEC, O_NONBLOCK, F_GETFL, F_SETFL, F_SETPIPE_SZ, F_SETOWN, F_SETSIG, O_ASYNC, O_NOCTTY
+    int O_RDONLY, O_WRONLY, O_CLOEXEC, O_NONBLOCK, F_GETFL, F_SETFL, F_SETPIPE_SZ, F_SETOWN, F_SETSIG, F_DUPFD_CLOEXEC, O_ASYNC, O_NOCTTY
     int fcntl(int fd, int cmd, ...)
     int open_ "open"(const char *path, int flags, ...)
 

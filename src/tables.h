@@ -154,7 +154,7 @@ enum { BW_ERRORS = sizeof bw_errors / sizeof bw_errors[0] };
  * it is in afterwards (BW_SAME: unchanged); any other order, size or repetition ends the key process.
  */
 enum bw_op_id {
-	BW_OP_ANCHORS = 1, BW_OP_LOAD, BW_OP_EXCHANGE, BW_OP_PEER_CHAIN, BW_OP_DERIVE, BW_OP_TRANSCRIPT, BW_OP_PEER_VERIFY,
+	BW_OP_ANCHORS = 1, BW_OP_START, BW_OP_LOAD, BW_OP_EXCHANGE, BW_OP_PEER_CHAIN, BW_OP_DERIVE, BW_OP_TRANSCRIPT, BW_OP_PEER_VERIFY,
 	BW_OP_FINISHED_CLIENT, BW_OP_OPEN, BW_OP_FINISHED_SERVER, BW_OP_SEAL, BW_OP_RUN, BW_OP_RESUME,
 	BW_OP_END_INPUT, BW_OP_DROP_OUTPUT, BW_OP_LAST
 };
@@ -170,6 +170,8 @@ typedef struct {
 static const bw_op bw_ops[] = {
 	{ BW_OP_ANCHORS, "anchors", 0, 0, BW_IN(BW_START), BW_SAME, 1,
 	  "nothing in; the anchor file's text out, once, only with -a" },
+	{ BW_OP_START, "start", 4, 256, BW_IN(BW_START), BW_SAME, 0,
+	  "addresses for prog in; prog starts before TLS, once, only with -n" },
 	{ BW_OP_LOAD, "load", 2, 257, BW_IN(BW_START), BW_LOADED, 1,
 	  "usable key types and server name in; chain and key type out; key jails itself in between" },
 	{ BW_OP_EXCHANGE, "exchange", 68, 68, BW_IN(BW_LOADED), BW_EXCHANGED, 1,
@@ -191,8 +193,8 @@ static const bw_op bw_ops[] = {
 	{ BW_OP_SEAL, "seal", 2, 16385, BW_IN(BW_DERIVED) | BW_IN(BW_PEER_VERIFIED) | BW_IN(BW_OPENED)
 	  | BW_IN(BW_CLIENT_FINISHED) | BW_IN(BW_SERVER_FINISHED) | BW_IN(BW_RUNNING), BW_SAME, 0,
 	  "a record of type 21 or 22 in; sealed into the ring" },
-	{ BW_OP_RUN, "run", 4, 1024, BW_IN(BW_SERVER_FINISHED), BW_RUNNING, 0,
-	  "facts for prog in; prog starts, application data flows" },
+	{ BW_OP_RUN, "run", 4, 256, BW_IN(BW_SERVER_FINISHED), BW_RUNNING, 0,
+	  "addresses for prog in; prog starts (it runs already with -n), application data flows" },
 	{ BW_OP_RESUME, "resume", 1, 1, BW_IN(BW_RUNNING), BW_SAME, 0,
 	  "whether a message is half read in; key goes on opening after a record that was not application data" },
 	{ BW_OP_END_INPUT, "end-input", 0, 0, BW_IN(BW_RUNNING), BW_SAME, 0,

@@ -29,6 +29,9 @@ def client_context(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    context.options &= (
+        ~0x80
+    )  # SSL_OP_IGNORE_UNEXPECTED_EOF, which some Pythons set: a bare end is no close_notify
     context.options |= 0x4  # SSL_OP_LEGACY_SERVER_CONNECT; the peer's flags are not what is tested
     context.set_ciphers((ciphers or "ALL") + ":@SECLEVEL=0")
     if minimum < ssl.TLSVersion.TLSv1_2:

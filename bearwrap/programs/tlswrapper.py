@@ -30,6 +30,7 @@ OPTIONS = [
     Option("p", "0|1", "1: a PROXY v1 line comes first; 0: none (default)"),
     Option("J", "dir", "empty folder to jail in (default /var/lib/tlswrapper/empty)"),
     Option("j", "account", "account of the jailed processes (default: a uid made from the pid)"),
+    Option("n", None, "start in clear; prog asks for TLS on descriptor 5 (STARTTLS)"),
     Option("N", None, "encrypt from the start (default)"),
 ]
 ENTRIES_MOST = 4
@@ -42,7 +43,7 @@ USER_FIELDS = {b"commonName": 1, b"emailAddress": 2}
 class Settings:
     """The settings of one connection, as serve_connection takes them."""
 
-    __slots__ = ("entries", "anchors", "user_field", "account", "policy", "idle", "handshake", "proxy",
+    __slots__ = ("entries", "anchors", "user_field", "account", "policy", "idle", "handshake", "proxy", "delayed",
                  "jail_directory", "jail_account", "prog", "suites", "groups", "version_min", "version_max",
                  "server_order", "idle_s", "handshake_s")
 
@@ -52,7 +53,7 @@ class Settings:
         self.user_field = 0
         self.policy = Policy()
         self.idle, self.handshake = b"60", b"30"
-        self.proxy = False
+        self.proxy = self.delayed = False
         self.jail_directory = b"/var/lib/tlswrapper/empty"
         self.prog = []
 
@@ -89,6 +90,8 @@ class Settings:
                 raise OptionError(b"unable to parse incoming proxy-protocol version from the string '" + value + b"'",
                                   available=[b"1"])
             self.proxy = value == b"1"
+        elif letter in ("n", "N"):
+            self.delayed = letter == "n"
         elif letter == "J":
             self.jail_directory = value
         elif letter == "j":
@@ -118,6 +121,8 @@ class Settings:
             raise UsageError()
         if self.user_field and self.anchors is None:
             raise OptionError(b"option -U must be used with -a")
+        if self.user_field and self.delayed:
+            raise OptionError(b"option -U is not compatible with -n")
         self.idle_s = timeout(self.idle)
         self.handshake_s = timeout(self.handshake)
         self.suites, self.groups = policy.suites(), policy.groups()

@@ -1,8 +1,8 @@
 """A busybox that has tcpsvd, which Debian's leaves out: found, or built from Debian's source package.
 
 Looked for in BEARWRAP_BUSYBOX, on the PATH, and in build/peers/, where a built one is kept.
-The build needs apt-get, make and a compiler, takes about twenty seconds once, changes nothing of the system's,
-and needs no root.
+The build needs apt-get, make and a compiler, takes twenty seconds once, changes nothing of the system's and
+needs no root.
 """
 
 from __future__ import annotations

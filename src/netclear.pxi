@@ -1,0 +1,254 @@
+# netclear - delayed encryption (-n): relay in clear until prog asks for TLS, then hand over with nothing left over.
+#
+# prog runs from the start, with a control pipe on descriptor 5 and an acknowledgement pipe on 6. Two protocols, told
+# apart by what comes on 5: one zero byte (acknowledged on 6 by one), or text and EOF (the text goes to the client).
+# At the switch everything prog has written goes out first; what the client sent in clear and prog has not read is
+# dropped wherever it is, in our buffer and in prog's stdin pipe, so that no command crosses into TLS.
+
+cdef enum:
+    CLEAR_BUFFER = 8192
+    CONTROL_MAX = 1024      # the old protocol's text
+
+cdef enum Asked:
+    ASKED_NOT = 0
+    ASKED_BYTE = 1          # the zero byte: acknowledge
+    ASKED_TEXT = 2          # text so far; EOF is the signal
+    ASKED_TEXT_END = 3
+    ASKED_NEVER = 4         # the control pipe was closed without a word: clear to the end
+
+cdef struct Clear:
+    int prog_in             # write end of prog's stdin, -1 once closed
+    int prog_in_drain       # the same pipe's read end, opened anew without blocking
+    int prog_out
+    int control
+    int ack
+    bint output_ended
+    int asked
+    char text[1024]         # CONTROL_MAX
+    size_t text_len
+    uint8_t up[8192]        # client -> prog
+    size_t up_at
+    size_t up_len
+    int64_t hold_ms         # until then `up` is kept from prog, see clear_holds; 0 when it is not
+    uint8_t down[8192]      # prog -> client
+    size_t down_at
+    size_t down_len
+
+cdef Clear clear_phase
+
+cdef bint clear_prepare(Net *net, int prog_in, int prog_in_read, int prog_out, int control, int ack) noexcept nogil:
+    """Before the jail: a second opening of prog's stdin pipe that does not share prog's blocking mode, and watches."""
+    cdef Clear *c = &clear_phase
+    cdef char path[64]
+    c.prog_in = prog_in
+    c.prog_out = prog_out
+    c.control = control
+    c.ack = ack
+    net.clear_in_ready = net.clear_out_ready = net.control_ready = True
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", prog_in_read)
+    c.prog_in_drain = open_(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    close(prog_in_read)
+    return (c.prog_in_drain >= 0 and nonblocking(prog_in) and nonblocking(prog_out) and nonblocking(control)
+            and watch(net.epoll, prog_in, EPOLLOUT, EV_CLEAR_IN) and watch(net.epoll, prog_out, EPOLLIN, EV_CLEAR_OUT)
+            and watch(net.epoll, control, EPOLLIN, EV_CONTROL))
+
+cdef void clear_close(Net *net, int *fd) noexcept nogil:
+    """Close an end that key or prog shares: epoll would go on reporting it, so it is taken out first."""
+    if fd[0] >= 0:
+        epoll_ctl(net.epoll, EPOLL_CTL_DEL, fd[0], NULL)
+        close(fd[0])
+        fd[0] = -1
+
+cdef void clear_close_all(Net *net) noexcept nogil:
+    cdef Clear *c = &clear_phase
+    clear_close(net, &c.prog_in)
+    clear_close(net, &c.prog_in_drain)
+    clear_close(net, &c.prog_out)
+    clear_close(net, &c.control)
+    clear_close(net, &c.ack)
+    explicit_bzero(c.up, sizeof(c.up))
+    explicit_bzero(c.down, sizeof(c.down))
+    explicit_bzero(c.text, sizeof(c.text))
+
+cdef void clear_dismiss_key(Net *net) noexcept nogil:
+    """There will be no TLS: key ends, and with it its share of prog's pipes."""
+    if not net.key_dismissed:
+        net.key_dismissed = True
+        clear_close(net, &net.port)
+
+cdef bint clear_holds(Clear *c) noexcept nogil:
+    """Whether what the client sent begins a TLS handshake record.
+
+    prog says 220 on stdout and signals on descriptor 5 a moment later; a quick client's ClientHello may come in
+    between. It is held back for the signal, and only given to prog when none comes within a second.
+    """
+    return c.asked == ASKED_NOT and c.up_at == 0 and c.up_len > 2 and c.up[0] == 22 and c.up[1] == 3
+
+cdef bint clear_up(Net *net) noexcept nogil:
+    """client -> prog; True when something moved."""
+    cdef Clear *c = &clear_phase
+    cdef ssize_t n
+    if c.up_len == 0 and net.in_open and net.in_ready and (c.asked == ASKED_NOT or c.asked == ASKED_NEVER):
+        n = read(net.fd_in, c.up, CLEAR_BUFFER)
+        if n > 0:
+            c.up_at = 0
+            c.up_len = <size_t>n
+            c.hold_ms = now_ms() + GRACE_MS if clear_holds(c) else 0
+            net_active(net)
+            return True
+        if n < 0 and errno == EINTR:
+            return True
+        net.in_ready = False
+        if n < 0 and errno == EAGAIN:
+            return False
+        net.in_open = False
+        if n < 0:
+            net.end = END_LOST
+        return True
+    if c.up_len and c.prog_in >= 0 and net.clear_in_ready and (c.hold_ms == 0 or now_ms() >= c.hold_ms):
+        n = write(c.prog_in, c.up + c.up_at, c.up_len)
+        if n > 0:
+            c.up_at += <size_t>n
+            c.up_len -= <size_t>n
+            return True
+        net.clear_in_ready = n < 0 and errno == EINTR
+        return net.clear_in_ready
+    if not net.in_open and c.up_len == 0 and c.prog_in >= 0:
+        # half-close: prog's stdin ends when nobody holds its other end, key and our own second opening included
+        clear_dismiss_key(net)
+        clear_close(net, &c.prog_in)
+        clear_close(net, &c.prog_in_drain)
+        return True
+    return False
+
+cdef bint clear_down(Net *net) noexcept nogil:
+    """prog -> client; True when something moved."""
+    cdef Clear *c = &clear_phase
+    cdef ssize_t n
+    if c.down_len == 0 and not c.output_ended and net.clear_out_ready:
+        n = read(c.prog_out, c.down, CLEAR_BUFFER)
+        if n > 0:
+            c.down_at = 0
+            c.down_len = <size_t>n
+            net_active(net)
+            return True
+        if n < 0 and errno == EINTR:
+            return True
+        net.clear_out_ready = False
+        if n == 0:
+            c.output_ended = True
+            return True
+        return False
+    if c.down_len and net.out_ready:
+        n = write(net.fd_out, c.down + c.down_at, c.down_len)
+        if n > 0:
+            c.down_at += <size_t>n
+            c.down_len -= <size_t>n
+            net_active(net)
+            return True
+        if n < 0 and errno == EINTR:
+            return True
+        net.out_ready = False
+        if n < 0 and errno != EAGAIN:
+            net.end = END_LOST
+    return False
+
+cdef void clear_abort(Net *net, const char *why) noexcept nogil:
+    cdef char m[128]
+    snprintf(m, sizeof(m), "unexpected STARTTLS control signal: %s", why)
+    log_debug(m)
+    net.end = END_CONTROL
+
+cdef bint clear_control(Net *net) noexcept nogil:
+    """Look at descriptor 5, but only when all that prog has written so far is out; True when something came."""
+    cdef Clear *c = &clear_phase
+    cdef ssize_t n
+    if c.down_len or (net.clear_out_ready and not c.output_ended) or c.control < 0 or not net.control_ready:
+        return False
+    n = read(c.control, c.text + c.text_len, CONTROL_MAX - c.text_len)
+    if n < 0:
+        net.control_ready = errno == EINTR
+        return net.control_ready
+    # what prog wrote to stdout before it signalled may have come in between
+    net.clear_out_ready = not c.output_ended
+    if n == 0 and c.asked == ASKED_NOT:
+        log_debug("control pipe closed before STARTTLS, continuing cleartext relay")
+        c.asked = ASKED_NEVER
+        clear_close(net, &c.control)
+    elif n == 0:
+        c.asked = ASKED_TEXT_END
+        clear_close(net, &c.control)
+    elif c.asked == ASKED_NOT and c.text[0] == 0:
+        if n != 1:
+            clear_abort(net, "more than one byte")
+        c.asked = ASKED_BYTE
+        log_tracing("child requested encryption(STARTTLS)")
+        clear_close(net, &c.control)
+    else:
+        c.asked = ASKED_TEXT
+        c.text_len += <size_t>n
+        if memchr(c.text, 0, c.text_len) != NULL:
+            clear_abort(net, "a zero byte in the text")
+        elif c.text_len == CONTROL_MAX:
+            clear_abort(net, "text too long")
+    return True
+
+cdef bint clear_switch(Net *net) noexcept nogil:
+    """prog has asked and all it wrote is out: drop the client's clear bytes, answer, let go of prog's pipes."""
+    cdef Clear *c = &clear_phase
+    cdef char zero = 0
+    cdef ssize_t n
+    if c.asked == ASKED_TEXT_END:
+        net.out_len = c.text_len
+        memcpy(net_wbuf, c.text, c.text_len)
+        log_tracing("child requested encryption(STARTTLS)")
+        net_write_all(net)
+        if net_over(net):
+            return False
+    if c.hold_ms and c.up_at == 0:
+        memcpy(net_rbuf, c.up, c.up_len)
+        net.have = c.up_len
+    while True:
+        n = read(c.prog_in_drain, c.up, CLEAR_BUFFER)
+        if n <= 0 and not (n < 0 and errno == EINTR):
+            break
+    if c.asked == ASKED_BYTE and write(c.ack, &zero, 1) != 1:
+        clear_abort(net, "acknowledgement not taken")
+        return False
+    clear_close_all(net)
+    return True
+
+cdef void net_clear(Net *net) noexcept nogil:
+    """The clear phase: until TLS is asked for (net.end is END_NOT then) or the connection is over."""
+    cdef Clear *c = &clear_phase
+    cdef uint8_t facts[256]
+    cdef bint moved
+    cdef int64_t until
+    net.in_clear = True
+    net_active(net)
+    port_send(net.port, BW_OP_START, facts, run_facts(net, facts))
+    while not net_over(net):
+        moved = clear_down(net)
+        if not net_over(net):
+            moved = clear_control(net) or moved
+        if not net_over(net):
+            moved = clear_up(net) or moved
+        if moved or net_over(net):
+            continue
+        if (c.asked == ASKED_BYTE or c.asked == ASKED_TEXT_END) and c.down_len == 0:
+            if clear_switch(net):
+                net.deadline = now_ms() + net.config.handshake_ms
+                net.in_clear = False
+                return
+            continue
+        if c.output_ended and c.down_len == 0:
+            net.end = END_CLEAR
+            break
+        if now_ms() >= net.deadline:
+            net.end = END_IDLE
+            break
+        until = net.deadline
+        if c.up_len and now_ms() < c.hold_ms < until:
+            until = c.hold_ms
+        net_sleep(net, until)
+    clear_close_all(net)
