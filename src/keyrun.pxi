@@ -12,6 +12,7 @@ cdef struct KeyRun:
     bint port_ready             # edge-triggered: true until a read says EAGAIN
     bint in_ready
     bint out_ready
+    bint out_hangup             # prog's stdout is closed, what it wrote may still be in the pipe
     bint paused                 # a record that is no application data awaits net's word
     bint half_message           # net has part of an alert or handshake message: no application data may come now
     bint input_end              # close prog's stdin when everything is delivered
@@ -263,8 +264,8 @@ cdef bint key_output(Key *k) noexcept nogil:
         if port_send(k.port, BW_EV_OUTPUT_END, NULL, 0) < 0:
             key_end()
         return True
-    # a short read emptied the pipe: the next byte is a new edge
-    r.out_ready = <size_t>got == most * <size_t>slots
+    # a short read emptied the pipe: the next byte is a new edge; only an EOF that is already known is not
+    r.out_ready = r.out_hangup or <size_t>got == most * <size_t>slots
     if r.dropping:
         return True
     left = <size_t>got
@@ -337,3 +338,5 @@ cdef void key_run(Key *k) noexcept nogil:
                 r.in_ready = True
             elif events[i].data.u32 == EV_OUT:
                 r.out_ready = True
+                if events[i].events & EPOLLHUP:
+                    r.out_hangup = True
