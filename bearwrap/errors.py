@@ -3,6 +3,12 @@
 No message holds a secret. Messages are bytes, since they quote options and paths, which need not be text.
 """
 
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class BearError(Exception):
     """The root. exit_code is the tlswrapper family's code for it."""
@@ -25,7 +31,9 @@ class OptionError(BearError):
 
     exit_code = 100
 
-    def __init__(self, message, errno=0, available=(), detail=b""):
+    def __init__(
+        self, message: bytes, errno: int = 0, available: Sequence[bytes] = (), detail: bytes = b""
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.errno = errno
@@ -38,6 +46,6 @@ class Finished(BearError):
 
     exit_code = 0
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         super().__init__(text)
         self.text = text

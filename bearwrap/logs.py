@@ -1,5 +1,7 @@
 """logs - the programs' own lines, through the compiled writer that every process uses."""
 
+from __future__ import annotations
+
 import posix
 
 from bearwrap import _bear
@@ -14,7 +16,7 @@ class Log:
 
     __slots__ = ("name", "level", "identity")
 
-    def __init__(self, name):
+    def __init__(self, name: bytes) -> None:
         self.name = name
         self.level = FATAL
         inherited = posix.environ.get(b"LOG_ID", b"")
@@ -24,10 +26,10 @@ class Log:
         _bear.environment_set(b"LOG_ID", self.identity)
         self.apply()
 
-    def apply(self):
+    def apply(self) -> None:
         _bear.log_setup(self.name, self.level, self.identity)
 
-    def option(self, letter):
+    def option(self, letter: str) -> bool:
         """Take one of -q, -Q, -v; False for another letter."""
         if letter not in ("q", "Q", "v"):
             return False
@@ -35,11 +37,11 @@ class Log:
         self.apply()
         return True
 
-    def fatal(self, message, errno=0):
+    def fatal(self, message: bytes, errno: int = 0) -> None:
         _bear.log_line(FATAL, b"fatal", message, errno)
 
-    def error(self, message, errno=0):
+    def error(self, message: bytes, errno: int = 0) -> None:
         _bear.log_line(DETAIL, b"error", message, errno)
 
-    def warning(self, message):
+    def warning(self, message: bytes) -> None:
         _bear.log_line(DETAIL, b"warning", message)

@@ -4,7 +4,13 @@ Clusters (`-vvnf rsa.pem`, `-vvfrsa.pem`); a value is the rest of its cluster or
 empty or begin with `-`. `-` and `--` alone end the options and are consumed. Everything else is a UsageError.
 """
 
+from __future__ import annotations
+
 from bearwrap.errors import Finished, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 
 class Option:
@@ -12,14 +18,17 @@ class Option:
 
     __slots__ = ("letter", "value", "text")
 
-    def __init__(self, letter, value, text):
+    def __init__(self, letter: str, value: str | None, text: str) -> None:
         self.letter = letter
         self.value = value
         self.text = text
 
 
-def parse(args, table, take):
-    """Walk args (bytes, without argv[0]) and call take(letter, value) for each option, in order.
+def parse(
+    args: Sequence[bytes], table: Sequence[Option], take: Callable[[str, bytes], object]
+) -> list[bytes]:
+    """Walk args (bytes, without argv[0]) and call take(letter, value) for each option, in order
+    (value b"" for a flag).
 
     Returns what follows the options. Raises UsageError for an unknown letter or a missing value, and Finished with
     the letter `h` or `V` for -h, --help, -V and --version.
@@ -44,7 +53,7 @@ def parse(args, table, take):
             if row is None:
                 raise UsageError(letter)
             if row.value is None:
-                take(letter, None)
+                take(letter, b"")
                 continue
             if not cluster:
                 if at == len(args):
@@ -53,10 +62,10 @@ def parse(args, table, take):
                 at += 1
             take(letter, cluster)
             break
-    return args[at:]
+    return list(args[at:])
 
 
-def number(text, lowest, highest):
+def number(text: bytes, lowest: int, highest: int) -> int | None:
     """A decimal number `[+-]?(0|[1-9][0-9]*)` in lowest..highest, else None (no leading zeros, no blanks)."""
     digits = text[1:] if text[:1] in (b"+", b"-") else text
     if not digits or len(digits) > 9 or not digits.isdigit() or (digits[:1] == b"0" and digits != b"0"):
@@ -67,7 +76,7 @@ def number(text, lowest, highest):
     return value if lowest <= value <= highest else None
 
 
-def help_text(usage, table, closing):
+def help_text(usage: str, table: Sequence[Option], closing: str) -> str:
     """The text of --help: usage, one line an option, closing words."""
     lines = ["usage: " + usage, ""]
     for row in table:

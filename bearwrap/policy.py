@@ -3,8 +3,14 @@
 The names and numbers are the compiled side's tables, so there is one list of each.
 """
 
+from __future__ import annotations
+
 from bearwrap import _bear
 from bearwrap.errors import OptionError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TABLES = _bear.tables()
 VERSIONS = dict(TABLES["versions"])
@@ -15,13 +21,13 @@ class Policy:
 
     __slots__ = ("ciphers", "groups_named", "version_min", "version_max", "server_order")
 
-    def __init__(self):
-        self.ciphers = None
-        self.groups_named = None
+    def __init__(self) -> None:
+        self.ciphers: list[bytes] | None = None
+        self.groups_named: list[bytes] | None = None
         self.version_min = self.version_max = VERSIONS[b"tls12"]
         self.server_order = True
 
-    def add_cipher(self, name):
+    def add_cipher(self, name: bytes) -> bool:
         """Append a cipher; False when it is there already. Raises OptionError with the list of names."""
         if name not in [row[0] for row in TABLES["ciphers"]]:
             raise unknown(b"cipher", name, TABLES["ciphers"])
@@ -32,35 +38,36 @@ class Policy:
         self.ciphers.append(name)
         return True
 
-    def add_group(self, name):
+    def add_group(self, name: bytes) -> None:
         """Add an ephemeral group; the order of preference is fixed."""
         if name not in [row[0] for row in TABLES["groups"]]:
             raise unknown(b"ephemeral algorithm", name, TABLES["groups"])
         self.groups_named = [*(self.groups_named or []), name]
 
-    def version(self, what, name):
+    def version(self, what: bytes, name: bytes) -> int:
         """The number of a version name; what is b"min" or b"max"."""
         if name not in VERSIONS:
             raise unknown(b"TLS " + what + b". version", name, TABLES["versions"])
         return VERSIONS[name]
 
-    def suites(self):
+    def suites(self) -> list[int]:
         """IANA suite numbers in the server's order: for each cipher its ECDSA suite, then its RSA suite."""
         names = self.ciphers
-        chosen = [row for row in TABLES["ciphers"] if row[1]] if names is None else [
-            row for name in names for row in TABLES["ciphers"] if row[0] == name]
-        return [suite for row in chosen for suite in row[2:]]
+        if names is None:
+            names = [row[0] for row in TABLES["ciphers"] if row[1]]
+        return [suite for name in names for row in TABLES["ciphers"] if row[0] == name for suite in row[2:]]
 
-    def groups(self):
+    def groups(self) -> int:
         """A bit for each IANA group number."""
         names = self.groups_named
         mask = 0
         for name, is_default, group in TABLES["groups"]:
-            if is_default if names is None else name in names:
+            if (is_default if names is None else name in names):
                 mask |= 1 << group
         return mask
 
 
-def unknown(what, name, rows):
+def unknown(what: bytes, name: bytes, rows: Sequence[tuple[bytes, *tuple[int, ...]]]) -> OptionError:
+    """The error for a name that is in none of the rows, which begin with the names that are."""
     return OptionError(b"unable to parse " + what + b" from the string '" + name + b"'",
                        available=[row[0] for row in rows])

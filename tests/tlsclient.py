@@ -89,8 +89,10 @@ def ending(sock: socket.socket, limit_s: float = 30.0) -> tuple[bytes, str]:
             data += piece
             if deadline.over():
                 raise TimeoutError(f"no end after {len(data)} bytes")
-    except ssl.SSLEOFError:
-        return bytes(data), "eof"
+    except ssl.SSLError as error:  # of one class or the other, by the version of Python
+        if isinstance(error, ssl.SSLEOFError) or error.reason == "UNEXPECTED_EOF_WHILE_READING":
+            return bytes(data), "eof"
+        raise
     except (ConnectionResetError, BrokenPipeError):
         return bytes(data), "reset"
     return bytes(data), "close_notify" if isinstance(sock, ssl.SSLSocket) else "eof"

@@ -3,30 +3,45 @@
 main() picks the program by the basename of argv[0], as tlswrapper's one binary does.
 """
 
+from __future__ import annotations
+
 import posix
 
 from bearwrap import logs
 from bearwrap.errors import BearError, Finished, OptionError, UsageError
 from bearwrap.options import help_text
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
 
-def main(argv, executable=b""):
+
+def main(argv: Sequence[bytes], executable: bytes = b"") -> int:
     """Run the program that argv[0] names (argv: list of bytes); its exit code."""
     name = argv[0].rpartition(b"/")[2] if argv else b""
     if not name:
         return 100
+    return run(program_named(name), argv[1:])
+
+
+def program_named(name: bytes) -> ModuleType:
+    """The module of a program; only the one that runs is imported. An unknown name is tlswrapper, as the original's."""
     if name == b"bearwrap":
-        from bearwrap.programs import bearwrap as program
-    else:
-        from bearwrap.programs import tlswrapper as program
-    return run(program, argv[1:])
+        from bearwrap.programs import bearwrap
+
+        return bearwrap
+    from bearwrap.programs import tlswrapper
+
+    return tlswrapper
 
 
-def run(program, args):
+def run(program: ModuleType, args: Sequence[bytes]) -> int:
     """Run a program module (NAME, USAGE, OPTIONS, CLOSING, start) and turn its errors into lines and codes."""
     log = logs.Log(program.NAME)
     try:
-        return program.start(args, log)
+        code: int = program.start(args, log)
+        return code
     except Finished as end:
         write(1, version_text() if end.text == "V" else help_text(program.USAGE, program.OPTIONS, program.CLOSING))
         return end.exit_code
@@ -45,13 +60,13 @@ def run(program, args):
         return end.exit_code
 
 
-def version_text():
+def version_text() -> str:
     from bearwrap._version import __version__
 
     return "bearwrap " + __version__ + "\n"
 
 
-def write(fd, text):
+def write(fd: int, text: str) -> None:
     data = text.encode()
     while data:
         data = data[posix.write(fd, data):]

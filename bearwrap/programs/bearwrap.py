@@ -1,16 +1,25 @@
 """bearwrap - what this build is, and where to read on; later the listener and the benchmarks."""
 
+from __future__ import annotations
+
 from bearwrap import _bear, programs
 from bearwrap.errors import UsageError
-from bearwrap.options import parse
+from bearwrap.options import Option, parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bearwrap.logs import Log
 
 NAME = b"bearwrap"
 USAGE = "bearwrap version"
 CLOSING = "  version         what this build is made of\n\nThe wrapper itself is tlswrapper(1)."
-OPTIONS = []
+OPTIONS: list[Option] = []
 
 
-def start(args, log):
+def start(args: Sequence[bytes], log: Log) -> int:
+    """Print what was asked for."""
     rest = parse(args, OPTIONS, lambda letter, value: None)
     if rest != [b"version"]:
         raise UsageError()

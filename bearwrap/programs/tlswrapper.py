@@ -1,11 +1,19 @@
 """tlswrapper - the drop-in program: one connection on descriptors 0 and 1, wrapped in TLS (tlswrapper(1))."""
 
+from __future__ import annotations
+
 import posix
 
 from bearwrap import _bear
 from bearwrap.errors import OptionError, UsageError
 from bearwrap.options import Option, number, parse
 from bearwrap.policy import Policy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bearwrap.logs import Log
 
 NAME = b"tlswrapper"
 USAGE = "tlswrapper [options] [ -d certdir ] [ -f certfile ] prog"
@@ -47,17 +55,19 @@ class Settings:
                  "jail_directory", "jail_account", "prog", "suites", "groups", "version_min", "version_max",
                  "server_order", "idle_s", "handshake_s")
 
-    def __init__(self):
-        self.entries = []
-        self.anchors = self.account = self.jail_account = None
+    def __init__(self) -> None:
+        self.entries: list[tuple[bytes, bool]] = []
+        self.anchors: bytes | None = None
+        self.account: bytes | None = None
+        self.jail_account: bytes | None = None
         self.user_field = 0
         self.policy = Policy()
         self.idle, self.handshake = b"60", b"30"
         self.proxy = self.delayed = False
         self.jail_directory = b"/var/lib/tlswrapper/empty"
-        self.prog = []
+        self.prog: list[bytes] = []
 
-    def take(self, letter, value):
+    def take(self, letter: str, value: bytes) -> None:
         """One option, in the order of the command line. Raises OptionError."""
         policy = self.policy
         if letter == "f":
@@ -97,7 +107,7 @@ class Settings:
         elif letter == "j":
             self.jail_account = value
 
-    def add_entry(self, what, path, kind):
+    def add_entry(self, what: bytes, path: bytes, kind: int) -> None:
         mode = file_kind(path, b"unable to stat " + what)
         if kind == DIRECTORY and mode != DIRECTORY:
             raise OptionError(b"unable to add certdir '" + path + b"'", 20)
@@ -107,18 +117,18 @@ class Settings:
             raise OptionError(b"unable to add more than 4 certdirs+certfiles")
         self.entries.append((path, kind == DIRECTORY))
 
-    def add_anchors(self, path):
+    def add_anchors(self, path: bytes) -> None:
         if self.anchors is not None:
             raise OptionError(b"unable to add more than one anchor file")
         if file_kind(path, b"unable to add anchor file") != REGULAR:
             raise OptionError(b"unable to add anchor file '" + path + b"': not a regular file")
         self.anchors = path
 
-    def check(self):
+    def check(self) -> None:
         """What can only be judged when all options are known. Raises UsageError or OptionError."""
         policy = self.policy
         if not self.prog or not self.entries or policy.version_min > policy.version_max:
-            raise UsageError()
+            raise UsageError
         if self.user_field and self.anchors is None:
             raise OptionError(b"option -U must be used with -a")
         if self.user_field and self.delayed:
@@ -130,17 +140,18 @@ class Settings:
         self.server_order = policy.server_order
 
 
-def file_kind(path, failure):
+def file_kind(path: bytes, failure: bytes) -> int:
     """The type bits of a path's mode, links followed; OptionError `failure 'path' (why)` when there is none."""
     try:
         return posix.stat(path).st_mode & 0o170000
     except OSError as why:
-        raise OptionError(failure + b" '" + path + b"'", why.errno) from None
+        raise OptionError(failure + b" '" + path + b"'", why.errno or EINVAL) from None
     except ValueError:
         raise OptionError(failure + b" '" + path + b"'", EINVAL) from None
 
 
-def timeout(text):
+def timeout(text: bytes) -> int:
+    """Seconds of -t or -T. Raises OptionError."""
     seconds = number(text, 1, TIMEOUT_MOST)
     if seconds is None:
         quoted = b"'" + text + b"'"
@@ -150,11 +161,11 @@ def timeout(text):
     return seconds
 
 
-def start(args, log):
+def start(args: Sequence[bytes], log: Log) -> int:
     """Parse the options and serve the connection; the exit code."""
     settings = Settings()
 
-    def take(letter, value):
+    def take(letter: str, value: bytes) -> None:
         if log.option(letter):
             return
         if letter == "c":

@@ -1,6 +1,6 @@
 """Another process's memory, read as root through /proc/PID/mem and searched for byte strings.
 
-    image = Image(pid)                      # every readable mapping, copied once
+    image = Image(pid)                      # every readable mapping that the process could have written to
     image.find({"key": key_bytes})          # {"key": [Hit(address, where), ...]} without the ones not found
     image.shared()                          # the content of the anonymous shared mappings: the ring
 
@@ -10,11 +10,12 @@ The process should stand still meanwhile (asleep or stopped), else the copy is o
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 SKIPPED = ("[vvar]", "[vvar_vclock]", "[vsyscall]")  # the kernel's pages, the same in every process
+PAGE = 4096
 HITS_MOST = 8  # of one needle in one image; the first few tell where to look
 
 
@@ -29,6 +30,10 @@ class Mapping_:
 
     def __str__(self) -> str:
         return f"{self.flags} {self.name or 'anonymous'}"
+
+    def is_text(self) -> bool:
+        """Whether it is a file's content that this process cannot have changed."""
+        return self.name.startswith("/") and "w" not in self.flags and self.flags.endswith("p")
 
 
 @dataclass(frozen=True)
@@ -52,23 +57,38 @@ def mappings(pid: int) -> list[Mapping_]:
     return found
 
 
+def _spans(start: int, data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The runs of pages that are not all zero, with their addresses."""
+    zeros, begin = bytes(PAGE), None
+    for at in range(0, len(data) + PAGE, PAGE):
+        if (page := data[at : at + PAGE]) and page != zeros:
+            begin = at if begin is None else begin
+        elif begin is not None:
+            yield start + begin, data[begin:at]
+            begin = None
+
+
 class Image:
-    """A copy of all the memory that a process has mapped readable."""
+    """A copy of the memory of a process: all that is readable and not the unchanged content of a file.
+
+    What is read-only and private to a file cannot have taken up a secret. Pages of zeros are left out.
+    """
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self.parts: list[tuple[Mapping_, bytes]] = []
+        self.parts: list[tuple[Mapping_, int, bytes]] = []
         with open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
             for mapping in mappings(pid):
-                if "r" not in mapping.flags or mapping.name in SKIPPED:
+                if "r" not in mapping.flags or mapping.name in SKIPPED or mapping.is_text():
                     continue
                 with contextlib.suppress(OSError):
                     mem.seek(mapping.start)
-                    self.parts.append((mapping, mem.read(mapping.end - mapping.start)))
+                    data = mem.read(mapping.end - mapping.start)
+                    self.parts += [(mapping, start, part) for start, part in _spans(mapping.start, data)]
 
     def size(self) -> int:
         """Bytes read."""
-        return sum(len(data) for _, data in self.parts)
+        return sum(len(data) for _, _, data in self.parts)
 
     def find(self, needles: Mapping[str, bytes]) -> dict[str, list[Hit]]:
         """The needles that are there, each with its first places."""
@@ -76,22 +96,22 @@ class Image:
         for name, needle in needles.items():
             assert len(needle) >= 8, f"needle {name} is too short to mean anything"
             hits: list[Hit] = []
-            for mapping, data in self.parts:
+            for mapping, start, data in self.parts:
                 at = data.find(needle)
                 while at >= 0 and len(hits) < HITS_MOST:
-                    hits.append(Hit(mapping.start + at, mapping))
+                    hits.append(Hit(start + at, mapping))
                     at = data.find(needle, at + 1)
             if hits:
                 found[name] = hits
         return found
 
     def read(self, address: int, count: int) -> bytes:
-        """`count` bytes at an address, fewer at the end of a mapping; empty where nothing is mapped."""
-        for mapping, data in self.parts:
-            if mapping.start <= address < mapping.end:
-                return data[address - mapping.start : address - mapping.start + count]
+        """`count` bytes at an address, fewer at the end of a part; empty where there is none."""
+        for _, start, data in self.parts:
+            if start <= address < start + len(data):
+                return data[address - start : address - start + count]
         return b""
 
     def shared(self) -> bytes:
         """The anonymous shared mappings, one after the other: the ring between net and key."""
-        return b"".join(data for mapping, data in self.parts if mapping.flags.endswith("s") and "zero" in mapping.name)
+        return b"".join(data for mapping, _, data in self.parts if mapping.flags.endswith("s") and "zero" in mapping.name)

@@ -56,7 +56,7 @@ def context_for(row: Row, identities: Identities) -> ssl.SSLContext:
         context.minimum_version, context.maximum_version = _VERSIONS[low], _VERSIONS[high]
     names = [suite_for(c, a).openssl for c in ciphers or AEAD_OPTIONS for a in ("ecdsa", "rsa")]
     context.set_ciphers(":".join(names) + ":@SECLEVEL=0")
-    # the module sets one curve or leaves all on; X25519 is OpenSSL's first choice, and 3.0 cannot set it this way
+    # the module sets one curve or leaves all on; X25519 is the first choice anyway, and 3.0 cannot set it so
     if len(groups) == 1 and groups[0] != "x25519":
         context.set_ecdh_curve(_CURVES[groups[0]])
     if "-S" in words:

@@ -1,0 +1,74 @@
+"""One connection of a known shape for the isolation tests: cipher, certificate, version and group fixed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+from tests.certs import Certs
+from tests.harness import LIMIT_S, OURS, ROOT, Program, Wrapped, missing_peer
+from tests.wire.client import Client
+from tests.wire.messages import Hello
+from tests.wire.names import GROUP_OPTIONS, TLS12, VERSION_NAMES, VERSION_OPTIONS, Group, suite_for
+
+HOOKED = Program("with test hooks", ROOT / "build" / "test" / "tlswrapper", True)
+
+
+def hooked() -> Program:
+    """The program with the test hooks compiled in; it is there wherever a native program can be linked."""
+    if not HOOKED.path.exists():
+        missing_peer("build/test/tlswrapper", "it was not built")
+    return HOOKED
+
+
+def has_aes() -> bool:
+    """Whether this processor has AES instructions: without them BearSSL keeps AES keys bit-sliced."""
+    with open("/proc/cpuinfo") as info:
+        return any(line.startswith(("flags", "Features")) and " aes" in line for line in info)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is negotiated, and with which kind of certificate."""
+
+    kind: str
+    cipher: str
+    version: int = TLS12
+    group: int = Group.X25519
+
+    def __str__(self) -> str:
+        return f"{self.cipher}-{self.kind}-{GROUP_OPTIONS[Group(self.group)]}-{VERSION_NAMES[self.version]}"
+
+    @property
+    def auth(self) -> str:
+        return "rsa" if self.kind.startswith("rsa") else "ecdsa"
+
+    def options(self, certs: Certs) -> list[str]:
+        """The wrapper's command line."""
+        version = VERSION_OPTIONS[self.version]
+        group = GROUP_OPTIONS[Group(self.group)]
+        return ["-m", version, "-M", version, "-c", self.cipher, "-e", group, "-f", str(certs.server(self.kind))]
+
+    def hello(self) -> Hello:
+        """A ClientHello that offers this shape only."""
+        return Hello(version=self.version, suites=(suite_for(self.cipher, self.auth).code,)).group(self.group)
+
+
+def ready(wrapped: Wrapped) -> tuple[int, int, int]:
+    """Wait until net is in its jail (needs -vv) and give the pids of net, key and prog."""
+    assert wrapped.wait_stderr(r"debug: .*\bstart\b", LIMIT_S), wrapped.stderr
+    found = wrapped.processes()
+    assert found.key is not None and found.prog is not None, found
+    return found.net, found.key, found.prog
+
+
+def running(wrapped: Wrapped, client: Client, shape: Shape) -> tuple[int, int, int]:
+    """Do the handshake, wait until data has come back from prog (`cat`), and give net, key and prog."""
+    client.handshake(shape.hello())
+    client.echo(b"through prog and back")
+    found = wrapped.processes()
+    assert found.key is not None and found.prog is not None, found
+    return found.net, found.key, found.prog
+
+
+__all__ = ["HOOKED", "OURS", "Shape", "has_aes", "hooked", "ready", "running"]
