@@ -29,7 +29,11 @@ cdef struct Clear:
     uint8_t up[8192]        # client -> prog
     size_t up_at
     size_t up_len
-    int64_t hold_ms         # until then `up` is kept from prog, see clear_holds; 0 when it is not
+    size_t up_now           # of which prog may have this much before it answers, see clear_allow
+    int64_t hold_ms         # until then `up` beyond up_now is kept from prog
+    bint hello              # `up` looks like a ClientHello
+    char word[9]            # the last word of the client's current line, upper case, cut
+    size_t word_len
     uint8_t down[8192]      # prog -> client
     size_t down_at
     size_t down_len
@@ -76,13 +80,41 @@ cdef void clear_dismiss_key(Net *net) noexcept nogil:
         net.key_dismissed = True
         clear_close(net, &net.port)
 
-cdef bint clear_holds(Clear *c) noexcept nogil:
-    """Whether what the client sent begins a TLS handshake record.
+cdef size_t clear_line(Clear *c, const uint8_t *p, size_t n) noexcept nogil:
+    """Bytes up to the end of the first line that may ask for TLS: its last word is STARTTLS, STLS or TLS; n without."""
+    cdef size_t i
+    cdef char x
+    for i in range(n):
+        x = <char>p[i]
+        if x == c'\n':
+            c.word[c.word_len if c.word_len < sizeof(c.word) else 0] = 0
+            c.word_len = 0
+            if strcmp(c.word, "STARTTLS") == 0 or strcmp(c.word, "STLS") == 0 or strcmp(c.word, "TLS") == 0:
+                return i + 1
+        elif x == c' ' or x == c'\t':
+            c.word_len = 0
+        elif x != c'\r':
+            if c.word_len < sizeof(c.word):
+                c.word[c.word_len] = x - 32 if c'a' <= x <= c'z' else x
+                c.word_len += 1
+    return n
 
-    prog says 220 on stdout and signals on descriptor 5 a moment later; a quick client's ClientHello may come in
-    between. It is held back for the signal, and only given to prog when none comes within a second.
+cdef void clear_allow(Clear *c) noexcept nogil:
+    """Decide how much of what the client has just sent prog may have at once; the rest waits up to a second.
+
+    Behind a line that may ask for TLS nothing goes on until prog has answered: a prog of the old protocol would take
+    it for something that came under TLS. And prog says 220 on stdout before it signals on descriptor 5: a quick
+    client's ClientHello may come in between and must not end in prog's hands.
     """
-    return c.asked == ASKED_NOT and c.up_at == 0 and c.up_len > 2 and c.up[0] == 22 and c.up[1] == 3
+    cdef size_t n
+    c.hold_ms = 0
+    if c.asked != ASKED_NOT:
+        c.up_now = c.up_len
+        return
+    c.hello = c.up_at == 0 and c.up_len > 2 and c.up[0] == 22 and c.up[1] == 3
+    c.up_now = 0 if c.hello else clear_line(c, c.up + c.up_at, c.up_len)
+    if c.up_now < c.up_len:
+        c.hold_ms = now_ms() + GRACE_MS
 
 cdef bint clear_up(Net *net) noexcept nogil:
     """client -> prog; True when something moved."""
@@ -93,7 +125,7 @@ cdef bint clear_up(Net *net) noexcept nogil:
         if n > 0:
             c.up_at = 0
             c.up_len = <size_t>n
-            c.hold_ms = now_ms() + GRACE_MS if clear_holds(c) else 0
+            clear_allow(c)
             net_active(net)
             return True
         if n < 0 and errno == EINTR:
@@ -105,11 +137,18 @@ cdef bint clear_up(Net *net) noexcept nogil:
         if n < 0:
             net.end = END_LOST
         return True
-    if c.up_len and c.prog_in >= 0 and net.clear_in_ready and (c.hold_ms == 0 or now_ms() >= c.hold_ms):
-        n = write(c.prog_in, c.up + c.up_at, c.up_len)
+    if c.up_now == 0 and c.up_len and (now_ms() >= c.hold_ms or c.asked == ASKED_NEVER):
+        if c.hello:
+            c.hello = False
+            c.up_now = c.up_len
+        else:
+            clear_allow(c)
+    if c.up_now and c.prog_in >= 0 and net.clear_in_ready:
+        n = write(c.prog_in, c.up + c.up_at, c.up_now)
         if n > 0:
             c.up_at += <size_t>n
             c.up_len -= <size_t>n
+            c.up_now -= <size_t>n
             return True
         net.clear_in_ready = n < 0 and errno == EINTR
         return net.clear_in_ready
@@ -130,6 +169,8 @@ cdef bint clear_down(Net *net) noexcept nogil:
         if n > 0:
             c.down_at = 0
             c.down_len = <size_t>n
+            if not c.hello:
+                c.hold_ms = 0       # prog has answered: what waits behind its answer may go on
             net_active(net)
             return True
         if n < 0 and errno == EINTR:
@@ -205,7 +246,7 @@ cdef bint clear_switch(Net *net) noexcept nogil:
         net_write_all(net)
         if net_over(net):
             return False
-    if c.hold_ms and c.up_at == 0:
+    if c.hello:
         memcpy(net_rbuf, c.up, c.up_len)
         net.have = c.up_len
     while True:
@@ -248,7 +289,7 @@ cdef void net_clear(Net *net) noexcept nogil:
             net.end = END_IDLE
             break
         until = net.deadline
-        if c.up_len and now_ms() < c.hold_ms < until:
+        if c.up_len and c.up_now == 0 and c.hold_ms < until:
             until = c.hold_ms
         net_sleep(net, until)
     clear_close_all(net)

@@ -1,0 +1,1 @@
+"""Tests of delayed encryption and of the companion programs."""

@@ -1,0 +1,229 @@
+"""tlswrapper -n: the clear phase, both control protocols, and that nothing crosses the switch."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.certs import Certs
+from tests.harness import Program, RecordClient, Wrapped, ending, needs_root, read_exactly, run_plain
+
+PROG = Path(__file__).with_name("clear_prog.py")
+pytestmark = needs_root
+
+
+def delayed(certs: Certs, how: str, *options: str, **more: object) -> Wrapped:
+    return Wrapped(["-n", *options, "-f", certs.server("p256")], [sys.executable, "-I", PROG, how], **more)  # type: ignore[arg-type]
+
+
+def line(sock: socket.socket) -> bytes:
+    got = b""
+    while not got.endswith(b"\n"):
+        byte = sock.recv(1)
+        if not byte:
+            return got
+        got += byte
+    return got
+
+
+def starttls(w: Wrapped, *sent: bytes) -> RecordClient:
+    """Greet, send the pieces (the last holds STARTTLS), wait for 220, shake hands."""
+    assert line(w.client) == b"220 hello\r\n"
+    for piece in sent or (b"STARTTLS\r\n",):
+        w.client.sendall(piece)
+    assert line(w.client) == b"220 go\r\n"
+    client = RecordClient(w.client)
+    client.handshake()
+    return client
+
+
+@pytest.mark.parametrize("how", ["byte", "text"])
+def test_starttls(certs: Certs, how: str) -> None:
+    """Lines in clear, the switch, lines under TLS, prog's own exit code."""
+    with delayed(certs, how) as w:
+        assert line(w.client) == b"220 hello\r\n"
+        w.client.sendall(b"NOOP\r\n")
+        assert line(w.client) == b"clear NOOP\r\n"
+        w.client.sendall(b"STARTTLS\r\n")
+        assert line(w.client) == b"220 go\r\n"
+        client = RecordClient(w.client)
+        client.handshake()
+        client.send(b"EHLO\r\n")
+        assert client.read_exactly(10) == b"tls EHLO\r\n"
+        w.client.shutdown(socket.SHUT_WR)
+        assert client.ending() == (b"", "close_notify")
+        assert w.wait() == 7
+        assert w.no_process_left()
+
+
+@pytest.mark.parametrize("how", ["byte", "text"])
+def test_what_is_pipelined_behind_starttls_is_never_run_under_tls(certs: Certs, how: str) -> None:
+    """In one packet and in several, cut at every byte: the injected command is dropped or answered in clear."""
+    whole = b"STARTTLS\r\nEVIL\r\n"
+    for cut in range(len(b"STARTTLS\r\n"), len(whole) + 1):
+        with delayed(certs, how) as w:
+            try:
+                client = starttls(w, *(piece for piece in (whole[:cut], whole[cut:]) if piece))
+                client.send(b"LAST\r\n")
+                answer = client.recv()
+            except OSError:
+                answer = b""  # clear bytes that came late are no ClientHello: the handshake failed, which is safe
+            assert b"EVIL" not in answer
+            assert answer in (b"", b"tls LAST\r\n")
+
+
+def test_a_quick_client_hello_is_not_given_to_prog(certs: Certs) -> None:
+    """ClientHello right behind 220, before the signal on descriptor 5 was seen: held for TLS."""
+    script = (
+        "import os,sys\n"
+        "os.write(1, b'220 hello\\r\\n'); os.read(0, 10); os.write(1, b'220 go\\r\\n')\n"
+        "os.read(3, 1); os.write(5, b'\\0'); os.read(6, 1)\n"
+        "os.write(1, b'tls ' + os.read(0, 100))\n"
+    )
+    read_end, write_end = os.pipe()
+    try:
+        options = ["-n", "-f", certs.server("p256")]
+        with Wrapped(options, [sys.executable, "-I", "-c", script], preexec=lambda: os.dup2(read_end, 3), pass_fds=(3, read_end)) as w:
+            assert line(w.client) == b"220 hello\r\n"
+            w.client.sendall(b"STARTTLS\r\n")
+            assert line(w.client) == b"220 go\r\n"
+            client = RecordClient(w.client)
+            w.client.sendall(client.client_hello())
+            os.write(write_end, b"!")
+            client.handshake()
+            client.send(b"EHLO\r\n")
+            assert client.read_exactly(10) == b"tls EHLO\r\n"
+    finally:
+        os.close(read_end)
+        os.close(write_end)
+
+
+@pytest.mark.parametrize("how", ["garbage", "two", "long", "noack"])
+def test_a_broken_control_protocol_ends_the_connection(certs: Certs, how: str) -> None:
+    with delayed(certs, how, "-vv") as w:
+        assert line(w.client) == b"220 hello\r\n"
+        w.client.sendall(b"STARTTLS\r\n")
+        rest, end = ending(w.client)
+        assert end in ("eof", "reset") and rest in (b"", b"220 go\r\n")
+        assert w.wait() in (7, 111)
+        assert any("unexpected STARTTLS control signal" in text for text in w.texts("debug"))
+        assert w.no_process_left()
+
+
+def test_a_control_pipe_that_is_closed_leaves_a_clear_session(certs: Certs) -> None:
+    with delayed(certs, "close5", "-vv") as w:
+        assert line(w.client) == b"220 hello\r\n"
+        w.client.sendall(b"STARTTLS\r\n")
+        assert line(w.client) == b"closed\r\n"
+        w.client.sendall(b"NOOP\r\n")
+        assert line(w.client) == b"tls NOOP\r\n"
+        w.client.shutdown(socket.SHUT_WR)
+        assert ending(w.client) == (b"", "eof")
+        assert w.wait() == 7
+        assert "control pipe closed before STARTTLS, continuing cleartext relay" in w.texts("debug")
+
+
+def test_what_prog_wrote_before_it_asked_comes_out_first(certs: Certs) -> None:
+    """A, then the text on 5, then B before 5 is closed: the client sees A, B, text."""
+    script = "import os; os.write(1, b'A'); os.write(5, b'CTL'); os.write(1, b'B'); os.close(5); os.read(0, 1)"
+    with Wrapped(["-n", "-f", certs.server("p256")], [sys.executable, "-I", "-c", script]) as w:
+        assert read_exactly(w.client, 5) == b"ABCTL"
+
+
+@pytest.mark.parametrize("client_first", [True, False])
+def test_half_close_in_clear(certs: Certs, client_first: bool) -> None:
+    """100,000 bytes each way survive a half-close from either side."""
+    size = 100_000
+    script = (
+        "import os\nos.write(1, b'!')\n"
+        + ("" if client_first else f"left={size}\nwhile left: left -= os.write(1, b'd' * left)\nos.close(1)\n")
+        + "n = 0\nwhile d := os.read(0, 65536): n += len(d)\n"
+        + (f"left={size}\nwhile left: left -= os.write(1, b'd' * left)\n" if client_first else "")
+        + "raise SystemExit(n % 251)"
+    )
+    with Wrapped(["-n", "-f", certs.server("p256")], [sys.executable, "-I", "-c", script]) as w:
+        assert w.client.recv(1) == b"!"
+        if client_first:
+            w.client.sendall(b"u" * size)
+            w.client.shutdown(socket.SHUT_WR)
+            assert ending(w.client) == (b"d" * size, "eof")
+        else:
+            assert read_exactly(w.client, size) == b"d" * size
+        assert w.wait() == (size % 251 if client_first else 0)
+        assert w.no_process_left()
+
+
+def test_idle_and_deadline(certs: Certs) -> None:
+    """-t counts in the clear phase; -T starts at the switch; prog is ended after both."""
+    with delayed(certs, "byte", "-t", "1", "-T", "30") as w:
+        assert line(w.client) == b"220 hello\r\n"
+        assert ending(w.client) == (b"", "eof")
+        assert w.wait() == 7
+    with delayed(certs, "byte", "-t", "30", "-T", "1") as w:
+        assert line(w.client) == b"220 hello\r\n"
+        w.client.sendall(b"STARTTLS\r\n")
+        assert line(w.client) == b"220 go\r\n"
+        assert ending(w.client) == (b"", "eof")
+        assert w.wait() == 7
+        assert w.no_process_left()
+
+
+@pytest.mark.parametrize("number", [5, 6])
+def test_the_control_descriptors_must_be_free(ours: Program, certs: Certs, number: int) -> None:
+    what = "pipe" if number == 5 else "ack pipe"
+    taken = os.open("/dev/null", os.O_RDONLY)
+    try:
+        options = ["-n", "-f", certs.server("p256")]
+        with Wrapped(options, ["true"], program=ours, preexec=lambda: os.dup2(taken, number), pass_fds=(number,)) as w:
+            assert w.wait() == 111
+            assert w.texts("fatal") == [
+                f"unable to create control {what} on filedescriptor {number}: filedescriptor exits"
+            ]
+    finally:
+        os.close(taken)
+
+
+def test_options(ours: Program, certs: Certs) -> None:
+    """-U is refused with -n; -N takes -n back."""
+    done = run_plain(["-n", "-f", certs.server("p256"), "-a", certs.server("p256"), "-U", "commonName", "true"], program=ours)
+    assert done.code == 100
+    assert [entry.text for entry in done.log("fatal")] == ["option -U is not compatible with -n"]
+    with Wrapped(["-n", "-N", "-f", certs.server("p256")], ["cat"], program=ours) as w:
+        client = RecordClient(w.client)
+        client.handshake()
+        client.send(b"x")
+        assert client.read_exactly(1) == b"x"
+
+
+def test_no_tls_facts_in_the_environment(certs: Certs) -> None:
+    """prog starts before TLS: it has the addresses and no SSL_ variable, not even an inherited one."""
+    script = "import os; os.write(1, repr(sorted(k for k in os.environ if k[:5] in ('SSL_P', 'SSL_T', 'TCPRE') or k == 'SSL_CIPHER')).encode())"
+    with Wrapped(["-n", "-f", certs.server("p256")], [sys.executable, "-I", "-c", script],
+                 extra_env={"SSL_CIPHER": "none", "SSL_PROTOCOL": "none"}) as w:
+        assert ending(w.client) == (b"['TCPREMOTEIP', 'TCPREMOTEPORT']", "eof")
+
+
+@pytest.mark.parametrize("victim", ["net", "key", "prog"])
+def test_kill_9_in_the_clear_phase(certs: Certs, victim: str) -> None:
+    with delayed(certs, "byte") as w:
+        assert line(w.client) == b"220 hello\r\n"
+        pid = getattr(w.processes(), victim)
+        os.kill(pid, 9)
+        assert ending(w.client)[1] in ("eof", "reset")
+        w.wait()
+        assert w.no_process_left(4)
+
+
+def test_a_line_that_looks_like_starttls_only_delays(certs: Certs) -> None:
+    """A body line ending in TLS, to a prog that does not answer: what follows it is held a second, not lost."""
+    script = "import os\nn = b''\nwhile d := os.read(0, 4096): n += d\nos.write(1, n)"
+    body = b"use TLS\r\nsecond line\r\nstarttls\nthird"
+    with Wrapped(["-n", "-f", certs.server("p256")], [sys.executable, "-I", "-c", script]) as w:
+        w.client.sendall(body)
+        w.client.shutdown(socket.SHUT_WR)
+        assert ending(w.client) == (body, "eof")
+        assert w.wait() == 0
