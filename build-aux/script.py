@@ -33,12 +33,24 @@ def place(path):
     return path
 
 
+def restore():
+    """Take LC_CTYPE out again when Python put it in (PEP 538), so that the wrapped program does not inherit it."""
+    fd = posix.open("/proc/self/environ", posix.O_RDONLY)
+    given = b"\\0"
+    while piece := posix.read(fd, 65536):
+        given += piece
+    posix.close(fd)
+    if b"\\0LC_CTYPE=" not in given:
+        posix.unsetenv(b"LC_CTYPE")
+
+
 def run():
     """Call the program as the native launcher does, and report like it."""
     coded = [item.encode(sys.getfilesystemencoding(), "surrogateescape") for item in sys.argv]
     here = place(sys.argv[0])
     sys.path.append(here.rpartition("/")[0] + "/" + MODULES)
     try:
+        restore()
         from bearwrap.programs import main
 
         return main(coded, here.encode(sys.getfilesystemencoding(), "surrogateescape"))

@@ -168,6 +168,7 @@ def test_session_secrets_are_wiped(shape: Shape, certs: Certs, bear: Bear) -> No
         order = "little" if curve == "x25519" else "big"  # of the shared secret's bytes (RFC 7748 section 5)
         for name in ("ephemeral big-endian[0:]", f"premaster {order}-endian[0:]", "master[0:]", "master[32:]"):
             assert name in held, f"{name} is not among {list(held)}"
+        nothing(image, secrets_of(shape, certs), "key, which has signed,")
         nothing(Image(net), secret, "net")
         nothing(Image(prog), secret, "prog")
         watch.go_on()
