@@ -158,11 +158,11 @@ cdef class Records:
 
 # ---- the connection ----
 
-def serve_connection(settings, int64_t started_ms):
-    cdef Config config
+cdef char **config_read(settings, Config *config) except NULL:
+    """Fill a Config, whose strings belong to the settings; the argument vector is the caller's to free."""
     cdef char **argv
-    cdef int i, code
-    memset(&config, 0, sizeof(Config))
+    cdef int i
+    memset(config, 0, sizeof(Config))
     config.entries_num = len(settings.entries)
     if config.entries_num > ENTRIES_MAX or len(settings.suites) > 14:
         raise ValueError("too many entries or suites")
@@ -192,7 +192,25 @@ def serve_connection(settings, int64_t started_ms):
         argv[i] = c_text(word)
     argv[len(settings.prog)] = NULL
     config.argv = argv
+    return argv
+
+def serve_connection(settings, int64_t started_ms):
+    cdef Config config
+    cdef char **argv = config_read(settings, &config)
+    cdef int code
     with nogil:
         code = connection_run(&config, started_ms)
     free(argv)
     return code
+
+def ring_bytes():
+    return 2 * (PAGE + RING_SIZE)
+
+def serve_key(settings, int port, int go, uint8_t[::1] ring not None, int wake_net, int wake_key, int prog_in,
+              int prog_out):
+    cdef Config config
+    if ring.shape[0] != 2 * (PAGE + RING_SIZE) or <size_t>&ring[0] % PAGE:
+        raise ValueError("a ring is a page-aligned mapping of ring_bytes() bytes")
+    config_read(settings, &config)
+    with nogil:
+        key_main(&config, port, go, &ring[0], wake_net, wake_key, prog_in, prog_out)
