@@ -219,6 +219,20 @@ cdef void net_alert_received(Net *net, int level, int number) noexcept nogil:
     if net.warnings > WARNINGS_MAX:
         net_fail(net, UNEXPECTED_MESSAGE, "too many warning alerts")
 
+cdef size_t message_size(Net *net) noexcept nogil:
+    """Bytes of the handshake message being collected, its header included; the header's 4 until that is here."""
+    if net.message_len < 4:
+        return 4
+    return 4 + ((<size_t>net_message[1] << 16) | (<size_t>net_message[2] << 8) | net_message[3])
+
+cdef size_t message_take(Net *net, const uint8_t *p, size_t n) noexcept nogil:
+    """Collect what belongs to the current header or message; how many bytes that was. The caller bounds the size."""
+    cdef size_t k = message_size(net) - net.message_len
+    k = k if k < n else n
+    memcpy(net_message + net.message_len, p, k)
+    net.message_len += k
+    return k
+
 cdef void net_alerts(Net *net, const uint8_t *p, size_t n) noexcept nogil:
     """The content of an alert record: pairs of bytes, possibly split over records (RFC 5246 section 6.2.1)."""
     cdef size_t i

@@ -186,25 +186,18 @@ cdef void net_handshake_message(Net *net) noexcept nogil:
 
 cdef void net_handshake_bytes(Net *net, const uint8_t *p, size_t n) noexcept nogil:
     """Content of handshake records: messages may be split and may share a record, but not a flight boundary."""
-    cdef size_t want, k
+    cdef size_t k
     while n and not net_over(net):
-        want = 4
-        if net.message_len >= 4:
-            want = 4 + ((<size_t>net_message[1] << 16) | (<size_t>net_message[2] << 8) | net_message[3])
-        k = want - net.message_len
-        k = k if k < n else n
-        memcpy(net_message + net.message_len, p, k)
-        net.message_len += k
+        k = message_take(net, p, n)
         p += k
         n -= k
         if net.message_len < 4:
             continue
-        want = 4 + ((<size_t>net_message[1] << 16) | (<size_t>net_message[2] << 8) | net_message[3])
         if net_message[0] != net.await_:
             net_fail(net, UNEXPECTED_MESSAGE, "unexpected handshake message")
-        elif want - 4 > message_most(net.await_):
+        elif message_size(net) - 4 > message_most(net.await_):
             net_fail(net, ILLEGAL_PARAMETER, "handshake message too long")
-        elif net.message_len == want:
+        elif net.message_len == message_size(net):
             if n and (net.await_ == AWAIT_HELLO or net.await_ == AWAIT_FINISHED):
                 net_fail(net, UNEXPECTED_MESSAGE, "data behind the last message of a flight")
                 return

@@ -105,25 +105,18 @@ cdef bint net_output(Net *net) noexcept nogil:
 
 cdef void net_renegotiation(Net *net, const uint8_t *p, size_t n) noexcept nogil:
     """A handshake message after the handshake: a ClientHello is refused politely (RFC 5746 section 4.4), others not."""
-    cdef size_t want, k
+    cdef size_t k
     while n and not net_over(net):
-        want = 4
-        if net.message_len >= 4:
-            want = 4 + ((<size_t>net_message[1] << 16) | (<size_t>net_message[2] << 8) | net_message[3])
-        k = want - net.message_len
-        k = k if k < n else n
-        memcpy(net_message + net.message_len, p, k)
-        net.message_len += k
+        k = message_take(net, p, n)
         p += k
         n -= k
         if net.message_len < 4:
             continue
-        want = 4 + ((<size_t>net_message[1] << 16) | (<size_t>net_message[2] << 8) | net_message[3])
         if net_message[0] != AWAIT_HELLO:
             net_fail(net, UNEXPECTED_MESSAGE, "unexpected handshake message")
-        elif want - 4 > CLIENT_HELLO_MAX:
+        elif message_size(net) - 4 > CLIENT_HELLO_MAX:
             net_fail(net, ILLEGAL_PARAMETER, "handshake message too long")
-        elif net.message_len == want:
+        elif net.message_len == message_size(net):
             net.message_len = 0
             net.renegotiations += 1
             if net.renegotiations > RENEGOTIATIONS_MAX:
