@@ -27,3 +27,10 @@ cdef struct Config:
     bint delayed                # -n
     Jail jail
     char **argv                 # prog and its arguments, NULL-terminated
+
+cdef bint config_has_suite(Config *config, int suite) noexcept nogil:
+    cdef int i
+    for i in range(config.suites_num):
+        if config.suites[i] == suite:
+            return True
+    return False

@@ -41,6 +41,22 @@ cdef void close_both(int *fds) noexcept nogil:
     close(fds[0])
     close(fds[1])
 
+cdef void close_inherited(Pipes *p) noexcept nogil:
+    """Close what the super-server left open: prog may want it (it has its copy by now), net and key must not have it."""
+    cdef const int *own = <const int *>p        # nothing but descriptors, -1 where there is none
+    cdef int i, after, at = 3
+    while True:
+        after = -1
+        for i in range(<int>(sizeof(Pipes) // sizeof(int))):
+            if own[i] >= at and (after < 0 or own[i] < after):
+                after = own[i]
+        if after < 0:
+            break
+        if after > at:
+            close_range(<unsigned>at, <unsigned>(after - 1), 0)
+        at = after + 1
+    close_range(<unsigned>at, ~<unsigned>0, 0)
+
 cdef bint proxy_receive(Net *net) noexcept nogil:
     """Read a PROXY v1 line byte by byte, so that the TLS bytes behind it stay in the socket."""
     cdef char line[128]
@@ -111,6 +127,7 @@ cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
     cdef Pipes p
     cdef uint8_t *ring = ring_map()
     cdef int status = 0
+    memset(&p, 255, sizeof(Pipes))
     if fcntl(2, F_GETFL) < 0:
         # a log line must never end up in a pipe of ours that got number 2
         dup2(open_("/dev/null", O_WRONLY), 2)
@@ -140,6 +157,7 @@ cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
         close(p.ack[0])
     else:
         close(p.to_prog[0])
+    close_inherited(&p)
     if net.prog > 0:
         net.key = fork()
         if net.key == 0:

@@ -72,8 +72,10 @@ cdef void key_load(Key *k, uint32_t usable, const char *name, size_t name_len) n
     cdef char m[2048]
     cdef size_t n = 0
     cdef int i, num
-    memcpy(k.sni, name, name_len)
-    k.sni[name_len] = 0
+    # what is no DNS name names no file, and has no business in prog's environment either
+    if dns_name(name, name_len):
+        memcpy(k.sni, name, name_len)
+        k.sni[name_len] = 0
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     num = candidates_read(k.config, name, name_len, list)
     if not jail_enter(&k.config.jail):
@@ -134,7 +136,7 @@ cdef size_t key_sign(Key *k, int version, int hash_id, const uint8_t *params, si
     if k.identity.key_type == BR_KEYTYPE_EC:
         if version < BR_TLS12:
             hash_id = br_sha1_ID
-        if hash_class(hash_id) == NULL:
+        if hash_class(hash_id) == NULL or hash_id == br_md5_ID:
             return 0
         hash_once(hash_id, params, n, digest)
         return br_ecdsa_sign_asn1_get_default()(br_ec_get_default(), hash_class(hash_id), digest,
@@ -161,7 +163,8 @@ cdef void key_exchange(Key *k, int group, int version, int hash_id, const uint8_
     cdef br_ec_public_key pub
     cdef uint8_t params[256]
     cdef size_t sig_len
-    if group_row(group) == NULL or not (k.config.groups >> group) & 1 or version_row(version) == NULL:
+    if group_row(group) == NULL or not (k.config.groups >> group) & 1 or version_row(version) == NULL \
+            or not k.config.version_min <= version <= k.config.version_max:
         key_end()
     k.group = group
     k.eng.session.version = <uint16_t>version
@@ -193,7 +196,7 @@ cdef void key_derive(Key *k, int suite, size_t fragment_max, uint8_t *point, siz
     cdef size_t x_len = 0, x_at, i
     cdef uint8_t any_bit = 0
     k.suite = suite_row(suite)
-    if k.suite == NULL or fragment_max < 512 or fragment_max > PLAINTEXT_MAX \
+    if k.suite == NULL or fragment_max < 512 or fragment_max > PLAINTEXT_MAX or not config_has_suite(k.config, suite) \
             or (k.suite.encryption != BW_CBC and k.eng.session.version < BR_TLS12):
         key_end()
     k.fragment_max = fragment_max

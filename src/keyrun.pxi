@@ -98,6 +98,9 @@ cdef void key_open_one(Key *k) noexcept nogil:
     cdef int kind = 0
     cdef uint64_t at = k.ring.tail
     cdef int alert = key_record(k, key_pump.in_slots[0], &at, &kind, &plain, &n)
+    # data that a client sends before it has seen our Finished (False Start, RFC 7918) is not for net's eyes
+    if alert == 0 and kind == 23:
+        alert = UNEXPECTED_MESSAGE
     k.ring.tail = at
     ring_publish(&k.ring)
     if alert:
