@@ -312,3 +312,37 @@ def test_lines_fit_and_sentences_start_lines() -> None:
         assert len(line) <= (80 if line[:1] != "." else 110), line
         assert line == line.rstrip(), line
         assert line.startswith(".") or not re.search(r"[a-z]\. [A-Z]", line), line
+
+
+# --- SECURITY.md ---
+
+
+def key_port_table() -> list[str]:
+    """The table of key port operations as Markdown, made from the program's."""
+    enum = re.search(r"enum bw_key_state \{([^}]*)\}", (ROOT / "src" / "tables.h").read_text())
+    assert enum
+    states = [name.strip().split(" ")[0] for name in enum[1].split(",")]
+    names = [name.removeprefix("BW_").lower().replace("_", "-") for name in states]
+    rows = ["| operation | bytes | in state | leads to | what |", "|---|---|---|---|---|"]
+    for _, name, least, most, after, then, _, doc in _bear.audit_tables()["operations"]:
+        size = str(least) if least == most else f"{least} to {most}"
+        allowed = ", ".join(state for bit, state in enumerate(names) if after >> bit & 1)
+        leads = "" if names[then] == "same" else names[then]
+        rows.append(f"| `{name.decode()}` | {size} | {allowed} | {leads} | {doc.decode()} |")
+    return rows
+
+
+def test_the_key_port_table() -> None:
+    """`python tests/test_manual.py` prints the table that belongs there."""
+    text = (ROOT / "SECURITY.md").read_text()
+    told = re.search(r"<!-- key port: begin -->\n(.*)<!-- key port: end -->", text, re.S)
+    assert told
+    assert told[1].strip().splitlines() == key_port_table()
+    assert f"at most {max(row[3] for row in _bear.audit_tables()['operations'] if row[1] in EARLY)} bytes" in text
+
+
+EARLY = (b"anchors", b"start", b"load")  # what key serves as root
+
+
+if __name__ == "__main__":
+    print("\n".join(key_port_table()))

@@ -104,7 +104,7 @@ def _download(top: Path) -> Path:
 
 def _unpack(archive: Path, top: Path) -> Path:
     with tarfile.open(archive) as tar:
-        tar.extractall(top / "source", filter="data")
+        tar.extractall(top / "source", **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     return next((top / "source").iterdir())
 
 
