@@ -82,4 +82,5 @@ def help_text(usage: str, table: Sequence[Option], closing: str) -> str:
     for row in table:
         flag = "-" + row.letter + (" " + row.value if row.value else "")
         lines.append("  " + flag + " " * (16 - len(flag)) + row.text)
-    return "\n".join([*lines, "  -h, --help      print this text", "  -V, --version   print the version", "", closing, ""])
+    lines += ["  -h, --help      print this text", "  -V, --version   print the version", "", closing, ""]
+    return "\n".join(lines)

@@ -5,6 +5,7 @@
 # processes of a connection. One module from the parts below, each with one subject, in the order of their layers:
 # a part uses only parts above it. Types and docstrings of what Python sees are in bearwrap/_bear.pyi.
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc
@@ -24,12 +25,14 @@ include "hello.pxi"
 include "names.pxi"
 include "address.pxi"
 include "pem.pxi"
+include "anchors.pxi"
 include "hash.pxi"
 include "records.pxi"
 # one effect each
 include "log.pxi"
 include "jail.pxi"
 include "config.pxi"
+include "descriptors.pxi"
 include "ring.pxi"
 include "port.pxi"
 # the prog process

@@ -4,6 +4,21 @@ cdef char *c_text(bytes text):
     """A C string that lives as long as its bytes object; NULL for None."""
     return NULL if text is None else <char *>text
 
+cdef class Span:
+    """The bytes of a buffer while it is held. Typed memoryviews would make every start import collections.abc."""
+
+    cdef Py_buffer view
+    cdef uint8_t *p
+    cdef Py_ssize_t n
+
+    def __cinit__(self, holder, bint writable=False):
+        PyObject_GetBuffer(holder, &self.view, PyBUF_WRITABLE if writable else PyBUF_SIMPLE)
+        self.p = <uint8_t *>self.view.buf
+        self.n = self.view.len
+
+    def __dealloc__(self):
+        PyBuffer_Release(&self.view)
+
 # ---- log ----
 
 def log_setup(bytes name, int level, bytes identity):
@@ -55,9 +70,10 @@ def build_facts():
 
 # ---- decisions, for tests and tools ----
 
-def check_client_hello(const uint8_t[::1] body not None):
+def check_client_hello(body):
     cdef ClientHello h
-    cdef int alert = hello_check(&body[0] if body.shape[0] else NULL, body.shape[0], &h)
+    cdef Span span = Span(body)
+    cdef int alert = hello_check(span.p, span.n, &h)
     if alert:
         return alert, h.why
     return 0, None if h.sni == NULL else (<const char *>h.sni)[:h.sni_len]
@@ -108,10 +124,12 @@ cdef class Records:
     cdef br_ssl_engine_context eng
     cdef const bw_suite *suite
 
-    def __cinit__(self, int version, int suite, const uint8_t[::1] master not None,
-                  const uint8_t[::1] client_random not None, const uint8_t[::1] server_random not None,
-                  bint is_client, bint sodium=True):
-        if master.shape[0] != 48 or client_random.shape[0] != 32 or server_random.shape[0] != 32:
+    def __cinit__(self, int version, int suite, master, client_random, server_random, bint is_client,
+                  bint sodium=True):
+        cdef Span secret = Span(master)
+        cdef Span client = Span(client_random)
+        cdef Span server = Span(server_random)
+        if secret.n != 48 or client.n != 32 or server.n != 32:
             raise ValueError("master secret of 48 bytes and randoms of 32 bytes")
         self.suite = suite_row(suite)
         if self.suite == NULL or version_row(version) == NULL:
@@ -121,9 +139,9 @@ cdef class Records:
         if not sodium:
             br_ssl_engine_set_default_chapol(&self.eng)
         self.eng.session.version = version
-        memcpy(self.eng.session.master_secret, &master[0], 48)
-        memcpy(self.eng.client_random, &client_random[0], 32)
-        memcpy(self.eng.server_random, &server_random[0], 32)
+        memcpy(self.eng.session.master_secret, secret.p, 48)
+        memcpy(self.eng.client_random, client.p, 32)
+        memcpy(self.eng.server_random, server.p, 32)
         records_switch(&self.eng, self.suite, is_client)
 
     def __dealloc__(self):
@@ -206,11 +224,11 @@ def serve_connection(settings, int64_t started_ms):
 def ring_bytes():
     return 2 * (PAGE + RING_SIZE)
 
-def serve_key(settings, int port, int go, uint8_t[::1] ring not None, int wake_net, int wake_key, int prog_in,
-              int prog_out):
+def serve_key(settings, int port, int go, ring, int wake_net, int wake_key, int prog_in, int prog_out):
     cdef Config config
-    if ring.shape[0] != 2 * (PAGE + RING_SIZE) or <size_t>&ring[0] % PAGE:
+    cdef Span span = Span(ring, True)
+    if span.n != 2 * (PAGE + RING_SIZE) or <size_t>span.p % PAGE:
         raise ValueError("a ring is a page-aligned mapping of ring_bytes() bytes")
     config_read(settings, &config)
     with nogil:
-        key_main(&config, port, go, &ring[0], wake_net, wake_key, prog_in, prog_out)
+        key_main(&config, port, go, span.p, wake_net, wake_key, prog_in, prog_out)

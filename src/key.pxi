@@ -56,10 +56,6 @@ cdef void key_anchors(Key *k) noexcept nogil:
     memcpy(key_reply, k.anchors_text, k.anchors_len)
     key_answer(k, STATUS_OK, k.anchors_len)
 
-cdef enum LoadStatus:
-    LOAD_FAILED = 1     # payload: byte 1 when the fault was logged as fatal here, errno, path
-    LOAD_NOTHING = 2    # no entry fits the client
-
 cdef void key_load(Key *k, uint32_t usable, const char *name, size_t name_len) noexcept nogil:
     """Read candidates as root, enter the jail, parse, pick the first that serves; reply with its chain.
 

@@ -1,4 +1,4 @@
-# keyrun - the way of a byte through key, one direction each, many records a system call, no answer awaited:
+# keyrun - the way of a byte through key, one direction each, many records a system call, no event awaited:
 #
 #   ring in -> open -> prog's stdin          prog's stdout -> seal -> ring out
 #
@@ -31,21 +31,8 @@ cdef struct KeyRun:
 cdef KeyRun key_pump
 
 cdef enum:
-    EV_PORT = 0
-    EV_WAKE = 1
     EV_IN = 2
     EV_OUT = 3
-
-cdef bint watch(int epoll, int fd, uint32_t events, uint32_t tag) noexcept nogil:
-    """Edge-triggered; True also for a descriptor that epoll refuses because it is always ready (a regular file)."""
-    cdef epoll_event ev
-    ev.events = events | EPOLLET
-    ev.data.u32 = tag
-    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev) == 0 or errno == EPERM
-
-cdef bint nonblocking(int fd) noexcept nogil:
-    cdef int flags = fcntl(fd, F_GETFL)
-    return flags >= 0 and fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0
 
 cdef bint key_loop_prepare(Key *k, int wake, int prog_in, int prog_out) noexcept nogil:
     """Everything of the loop that needs a descriptor, before the jail forbids new ones."""
@@ -185,7 +172,7 @@ cdef bint key_input(Key *k) noexcept nogil:
     cdef uint8_t *plain = NULL
     cdef size_t n = 0, available
     cdef int kind = 0, alert = 0, records = 0
-    cdef uint8_t answer[16400]
+    cdef uint8_t event[16400]
     cdef uint64_t at
     if r.pending_num:
         return key_flush(k, k.ring.tail + r.pending)
@@ -221,11 +208,11 @@ cdef bint key_input(Key *k) noexcept nogil:
     r.pending = <size_t>(at - k.ring.tail)
     if alert or (kind != 23 and records == 0):
         r.paused = True
-        answer[0] = <uint8_t>(alert if alert else kind)
+        event[0] = <uint8_t>(alert if alert else kind)
         if alert == 0:
-            memcpy(answer + 1, plain, n)
+            memcpy(event + 1, plain, n)
     key_flush(k, at)
-    if r.paused and port_send(k.port, BW_EV_REFUSED if alert else BW_EV_OPENED, answer,
+    if r.paused and port_send(k.port, BW_EV_REFUSED if alert else BW_EV_OPENED, event,
                               1 if alert else n + 1) < 0:
         key_end()
     return True

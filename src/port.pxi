@@ -4,6 +4,11 @@ cdef enum:
     PORT_CLOSED = -1        # the other process is gone, or its message was over-long
     STATUS_OK = 0
 
+# `load` alone tells two failures apart
+cdef enum LoadStatus:
+    LOAD_FAILED = 1     # payload: byte 1 when the fault was logged as fatal already, errno, path
+    LOAD_NOTHING = 2    # no entry fits the client
+
 cdef ssize_t port_send(int fd, int kind, const uint8_t *payload, size_t n) noexcept nogil:
     """0, or PORT_CLOSED. Blocks while the peer's queue is full, which its next read empties."""
     cdef iovec iov[2]

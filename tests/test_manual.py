@@ -123,7 +123,6 @@ def test_the_limits() -> None:
         f"limited to {number('WARNINGS_MAX')} each",
         f"limited to {number('MEMORY_MAX') >> 20} MiB",
         f"less than {number('CONTROL_MAX')} bytes",
-        f"up to {number('SNI_MAX')} characters",
         f"a random one of {logs.ID_LENGTH} characters",
         f"More than {logs.ID_LONGEST} characters",
     ):

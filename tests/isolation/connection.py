@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 from tests.certs import Certs
 from tests.harness import LIMIT_S, OURS, ROOT, Program, Wrapped, missing_peer
 from tests.wire.client import Client

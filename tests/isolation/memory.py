@@ -31,6 +31,10 @@ class Mapping_:
     def __str__(self) -> str:
         return f"{self.flags} {self.name or 'anonymous'}"
 
+    def is_shared(self) -> bool:
+        """Whether it is anonymous memory shared with other processes (Linux gives it the name of /dev/zero)."""
+        return self.flags.endswith("s") and "/dev/zero" in self.name
+
     def is_text(self) -> bool:
         """Whether it is a file's content that this process cannot have changed."""
         return self.name.startswith("/") and "w" not in self.flags and self.flags.endswith("p")
@@ -114,4 +118,4 @@ class Image:
 
     def shared(self) -> bytes:
         """The anonymous shared mappings, one after the other: the ring between net and key."""
-        return b"".join(data for mapping, _, data in self.parts if mapping.flags.endswith("s") and "zero" in mapping.name)
+        return b"".join(data for mapping, _, data in self.parts if mapping.is_shared())

@@ -145,7 +145,7 @@ def _ask_build(what: str) -> list[str]:
 
 def _compiled() -> Path:
     """The shared object of the binding, compiled when there is none for these very declarations and library."""
-    import cffi  # noqa: PLC0415
+    import cffi
 
     flags, (library,) = _ask_build("cflags"), _ask_build("library")
     built = f"{DECLARATIONS}{SOURCE}{flags}{Path(library).stat().st_mtime_ns}{sys.version}{cffi.__version__}"

@@ -1,0 +1,239 @@
+"""The compiled half of bearwrap, as Python sees it: types, shapes, units and errors of what src/face.pxi defines.
+
+Text is bytes throughout, since options, paths and names need not be in any encoding. A `bytes` parameter takes a
+bytes object and nothing else (TypeError); a Buffer may be any contiguous one of unsigned bytes. No function keeps
+what it is given, except log_setup (a copy) and the two serve functions (until the process ends). Sizes are bytes,
+times milliseconds of the monotonic clock. OverflowError for a number that does not fit its C type.
+"""
+
+from collections.abc import Sequence
+from typing import NoReturn, Protocol, TypedDict
+
+from typing_extensions import Buffer
+
+class _Tables(TypedDict):
+    """What options are read against, in the manual's order."""
+
+    ciphers: list[tuple[bytes, bool, int, int]]
+    """-c: name, whether a default, IANA number of its ECDSA suite, of its RSA suite."""
+    groups: list[tuple[bytes, bool, int]]
+    """-e: name, whether a default, IANA number (below 32)."""
+    versions: list[tuple[bytes, int]]
+    """-m and -M, lowest first: name, number on the wire (0x0301 to 0x0303)."""
+
+class _AuditTables(TypedDict):
+    """What only tests, tools and manuals read."""
+
+    suites: list[tuple[int, bytes, bytes]]
+    """IANA number, name in SSL_CIPHER (OpenSSL's), name in the log."""
+    alerts: list[tuple[int, bytes]]
+    """IANA number, name."""
+    errors: list[tuple[int, int, bytes]]
+    """BearSSL's error (BR_ERR_*), the alert that it becomes, words for the log."""
+    operations: list[tuple[int, bytes, int, int, int, int, bool, bytes]]
+    """The key port: number, name, least and most payload bytes of the request, the states in which it is allowed
+    (bit n: state n of bw_key_state in tables.h), the state after it (0: unchanged), whether it is answered, what it
+    does."""
+
+class _BuildFacts(TypedDict):
+    """How this extension was built."""
+
+    vendored: bool
+    """BearSSL's source came with ours; False: the system's library."""
+    sodium: bytes
+    """libsodium's version, b"" when ChaCha20-Poly1305 is BearSSL's."""
+
+class _Settings(Protocol):
+    """The settings of one connection (Config in src/config.pxi); None is "not given"."""
+
+    @property
+    def entries(self) -> Sequence[tuple[bytes, bool]]:
+        """-f and -d in their order, at most 4: path, whether a folder."""
+
+    @property
+    def anchors(self) -> bytes | None:
+        """-a: path of the anchor file."""
+
+    @property
+    def suites(self) -> Sequence[int]:
+        """IANA suite numbers in the server's order, at most 14."""
+
+    @property
+    def groups(self) -> int:
+        """Bit n: IANA group number n."""
+
+    @property
+    def version_min(self) -> int:
+        """-m: 0x0301 to 0x0303."""
+
+    @property
+    def version_max(self) -> int:
+        """-M, likewise."""
+
+    @property
+    def server_order(self) -> bool:
+        """-s, not -S."""
+
+    @property
+    def idle_s(self) -> int:
+        """-t, seconds."""
+
+    @property
+    def handshake_s(self) -> int:
+        """-T, seconds."""
+
+    @property
+    def account(self) -> bytes | None:
+        """-u."""
+
+    @property
+    def user_field(self) -> int:
+        """-U: 0 none, 1 commonName, 2 emailAddress."""
+
+    @property
+    def proxy(self) -> bool:
+        """-p1."""
+
+    @property
+    def delayed(self) -> bool:
+        """-n."""
+
+    @property
+    def jail_account(self) -> bytes | None:
+        """-j."""
+
+    @property
+    def jail_directory(self) -> bytes:
+        """-J."""
+
+    @property
+    def prog(self) -> Sequence[bytes]:
+        """The program and its arguments, at least one word."""
+
+# log
+
+def log_setup(name: bytes, level: int, identity: bytes) -> None:
+    """Say how this process logs: its program's name (cut at 31 bytes), its verbosity (0 quiet, 1 fatal, 2 errors,
+    warnings and facts, 3 debug, 4 tracing) and the connection's identity (cut at 71 bytes)."""
+
+def log_line(level: int, word: bytes, message: bytes, err: int = 0) -> None:
+    """Write one line on descriptor 2 if the verbosity is `level` or more: `word` names the level, `err` is 0 or the
+    errno whose words follow in brackets. The message is escaped as escape_log does; a failed write is ignored."""
+
+def environment_set(name: bytes, value: bytes) -> None:
+    """setenv(3): what the compiled half and prog find in the environment; os.environ is unchanged."""
+
+def random_identity(n: int) -> bytes:
+    """n random characters of [0-9A-Za-z], 1 to 64, from getrandom(2): a name for log lines, not a secret.
+
+    OSError when there is no randomness or n is out of range.
+    """
+
+def monotonic_ms() -> int:
+    """The monotonic clock, as serve_connection takes it."""
+
+# tables
+
+def tables() -> _Tables:
+    """The tables that options are read against, as fresh lists (source: src/tables.h)."""
+
+def audit_tables() -> _AuditTables:
+    """The tables behind log, alerts and key port, as fresh lists (source: src/tables.h)."""
+
+def build_facts() -> _BuildFacts:
+    """How this extension was built."""
+
+# decisions, for tests and tools
+
+def check_client_hello(body: Buffer) -> tuple[int, bytes | None]:
+    """Judge a ClientHello's body, without the four bytes of handshake header (src/hello.pxi names the RFCs).
+
+    (0, host name of server_name or None) for a good one; else (number of the alert to send, why).
+    """
+
+def candidate_names(name: bytes) -> list[bytes]:
+    """File names to try for a server name, in order and each once: as sent, in lower case without a trailing dot,
+    `*` for the first label. Empty when it is no DNS name (spec of -d in tlswrapper(1))."""
+
+def parse_proxy(line: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """Parse a PROXY v1 line that ends in LF or CRLF, 127 bytes at most (HAProxy's PROXY protocol, section 2.1).
+
+    (remote address, remote port, local address, local port) as canonical text, IPv4 for a mapped IPv6 address;
+    (::, 0, ::, 0) for UNKNOWN. ValueError with what could not be parsed: "proxy-protocol string", "remoteip",
+    "localip", "remoteport" or "localport".
+    """
+
+def parse_pem(text: bytes) -> list[tuple[int, bytearray]]:
+    """Every object of a PEM text (RFC 7468, and RFC 1421's labels): kind and DER, which the caller can wipe.
+
+    Kinds: 1 a certificate, 2 a private key, 3 any other, whose DER is left empty. ValueError: "malformed" for bad
+    base64, a BEGIN within an object, an END of another name or nothing between; "unfinished" for a missing END.
+    """
+
+def escape_log(text: bytes) -> bytes:
+    r"""As a log line shows it: \n, \r, \t, other bytes outside printable ASCII as \xhh; cut after 3,937 to 3,940
+    bytes."""
+
+class Records:
+    """Record protection of TLS 1.0 to 1.2 in this process: what key does, for tests and benchmarks.
+
+    It seals one direction and opens the other, with a sequence number for each from 0 on. After "bad MAC" it is of no
+    further use for opening. Its memory is wiped when it goes.
+    """
+
+    def __init__(
+        self,
+        version: int,
+        suite: int,
+        master: Buffer,
+        client_random: Buffer,
+        server_random: Buffer,
+        is_client: bool,
+        sodium: bool = True,
+    ) -> None:
+        """Derive the keys of both directions (RFC 5246 section 6.3).
+
+        version, suite: numbers of the tables; master: 48 bytes; randoms: 32 bytes each; is_client: seal as the client
+        does; sodium: False for BearSSL's own ChaCha20-Poly1305. ValueError for another size or number.
+        """
+
+    def seal(self, kind: int, plaintext: bytes) -> bytes:
+        """One record with its header, or two in TLS 1.0 for application data of 2 bytes and more (1 byte, the rest).
+
+        kind: content type, 20 to 23. ValueError for more than 16384 bytes of plaintext.
+        """
+
+    def open(self, record: bytes) -> bytes:
+        """The plaintext of one whole record. Its type is under the MAC; version and length of the header are not read.
+
+        ValueError: "no record" (shorter than a header or longer than any), "bad length" (no size that this suite
+        makes), "bad MAC" (tag, MAC or padding; also a record out of order).
+        """
+
+# the connection
+
+def serve_connection(settings: _Settings, started_ms: int) -> int:
+    """Serve the connection on descriptors 0 and 1: fork key and prog, be net; the exit code when all have ended.
+
+    started_ms: when the program started, for the handshake's deadline. ValueError for more than 4 entries or 14 suites.
+    """
+
+def ring_bytes() -> int:
+    """Size of the memory that serve_key takes: for each direction one page and the ring."""
+
+def serve_key(
+    settings: _Settings,
+    port: int,
+    go: int,
+    ring: Buffer,
+    wake_net: int,
+    wake_key: int,
+    prog_in: int,
+    prog_out: int,
+) -> NoReturn:
+    """Be the key process alone, for tests; never returns, the process ends by _exit.
+
+    Descriptors: port (SOCK_SEQPACKET, to net), go (write end of the pipe that prog waits on), wake_net and wake_key
+    (eventfds), prog_in and prog_out (prog's stdin and stdout, key's ends). ring: page-aligned, writable, shared with
+    net, ring_bytes() bytes, else ValueError.
+    """

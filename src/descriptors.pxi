@@ -1,0 +1,17 @@
+# descriptors - how both jailed processes watch theirs: edge-triggered epoll, made before the jail, nothing re-armed.
+
+# tags of what every process watches; its own begin at 2
+cdef enum:
+    EV_PORT = 0
+    EV_WAKE = 1
+
+cdef bint watch(int epoll, int fd, uint32_t events, uint32_t tag) noexcept nogil:
+    """Edge-triggered; True also for a descriptor that epoll refuses because it is always ready (a regular file)."""
+    cdef epoll_event ev
+    ev.events = events | EPOLLET
+    ev.data.u32 = tag
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev) == 0 or errno == EPERM
+
+cdef bint nonblocking(int fd) noexcept nogil:
+    cdef int flags = fcntl(fd, F_GETFL)
+    return flags >= 0 and fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0

@@ -1,0 +1,53 @@
+"""What a start loads is pinned: each module costs every connection."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+from tests.harness import ROOT
+
+OURS = {
+    "bearwrap",
+    "bearwrap._bear",
+    "bearwrap._version",
+    "bearwrap.errors",
+    "bearwrap.logs",
+    "bearwrap.options",
+    "bearwrap.policy",
+    "bearwrap.programs",
+    "bearwrap.programs.tlswrapper",
+}
+# what CPython itself loads before our first line, with -I -S
+INTERPRETER = re.compile(
+    r"__future__|_frozen_importlib.*|_imp|_thread|_warnings|_weakref|winreg|_io|marshal|posix|time|zipimport|_codecs|codecs"
+    r"|encodings(\..*)?|_signal|_abc|abc|io|_stat|stat|builtins|sys"
+)
+
+
+def loaded(*arguments: str) -> set[str]:
+    """Modules that the script form loads for these arguments."""
+    command = [sys.executable, "-I", "-S", "-B", "-X", "importtime", ROOT / "build/bin-script/tlswrapper", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return set(re.findall(r"^import time:.*\| *([\w.]+)$", done.stderr, re.M)) - {"package"}
+
+
+def test_the_modules_of_a_start() -> None:
+    modules = loaded("-f", "/nonexistent", "true")
+    ours = {name for name in modules if name.startswith("bearwrap")}
+    assert ours == OURS
+    assert not {name for name in modules - ours if not INTERPRETER.fullmatch(name)}
+
+
+def test_the_native_program_has_exactly_our_modules_frozen() -> None:
+    """The same list, and the other program's module; nothing else can be imported, as there is no path."""
+    sys.path.insert(0, str(ROOT / "build-aux"))
+    try:
+        import freeze
+    finally:
+        sys.path.pop(0)
+    wanted = OURS - {"bearwrap._bear"}
+    frozen = set(freeze.collect(ROOT))
+    assert frozen >= wanted
+    assert frozen - wanted <= {"bearwrap.programs.bearwrap"}
