@@ -34,6 +34,36 @@ cdef bint anchor_key(br_x509_pkey *src, br_x509_pkey *dst, uint8_t *room) noexce
     dst.key.ec.q = room
     return True
 
+cdef size_t certificates_only(const uint8_t *text, size_t n, uint8_t *out) noexcept nogil:
+    """Copy a PEM text's certificates and nothing else, so that a private key in the same file is not handed on.
+
+    Runs as root, so it decodes nothing. Writes at most n + 1 bytes; returns how many.
+    """
+    cdef const uint8_t *p = text
+    cdef const uint8_t *end = text + n
+    cdef const uint8_t *stop
+    cdef const uint8_t *last
+    cdef size_t used = 0
+    while True:
+        p = <const uint8_t *>memmem(p, <size_t>(end - p), b"-----BEGIN ", 11)
+        if p == NULL:
+            return used
+        stop = <const uint8_t *>memmem(p + 11, <size_t>(end - p) - 11, b"-----BEGIN ", 11)
+        if stop == NULL:
+            stop = end
+        if (stop - p >= 27 and memcmp(p + 11, b"CERTIFICATE-----", 16) == 0) \
+                or (stop - p >= 32 and memcmp(p + 11, b"X509 CERTIFICATE-----", 21) == 0):
+            last = <const uint8_t *>memmem(p + 11, <size_t>(stop - p) - 11, b"-----END ", 9)
+            if last == NULL:
+                last = stop
+            while last < stop and last[0] != c'\n' and last[0] != c'\r':
+                last += 1
+            memcpy(out + used, p, <size_t>(last - p))
+            used += <size_t>(last - p)
+            out[used] = c'\n'
+            used += 1
+        p = stop
+
 cdef bint anchors_parse(Anchors *a, const uint8_t *text, size_t n) noexcept nogil:
     """Every certificate of a PEM text becomes an anchor, a non-CA one for direct trust; False when one is bad."""
     cdef Pem pem

@@ -4,7 +4,7 @@ cdef char *c_text(bytes text):
     """A C string that lives as long as its bytes object; NULL for None."""
     return NULL if text is None else <char *>text
 
-cdef class Span:
+cdef class _Span:
     """The bytes of a buffer while it is held. Typed memoryviews would make every start import collections.abc."""
 
     cdef Py_buffer view
@@ -72,7 +72,7 @@ def build_facts():
 
 def check_client_hello(body):
     cdef ClientHello h
-    cdef Span span = Span(body)
+    cdef _Span span = _Span(body)
     cdef int alert = hello_check(span.p, span.n, &h)
     if alert:
         return alert, h.why
@@ -126,9 +126,9 @@ cdef class Records:
 
     def __cinit__(self, int version, int suite, master, client_random, server_random, bint is_client,
                   bint sodium=True):
-        cdef Span secret = Span(master)
-        cdef Span client = Span(client_random)
-        cdef Span server = Span(server_random)
+        cdef _Span secret = _Span(master)
+        cdef _Span client = _Span(client_random)
+        cdef _Span server = _Span(server_random)
         if secret.n != 48 or client.n != 32 or server.n != 32:
             raise ValueError("master secret of 48 bytes and randoms of 32 bytes")
         self.suite = suite_row(suite)
@@ -226,7 +226,7 @@ def ring_bytes():
 
 def serve_key(settings, int port, int go, ring, int wake_net, int wake_key, int prog_in, int prog_out):
     cdef Config config
-    cdef Span span = Span(ring, True)
+    cdef _Span span = _Span(ring, True)
     if span.n != 2 * (PAGE + RING_SIZE) or <size_t>span.p % PAGE:
         raise ValueError("a ring is a page-aligned mapping of ring_bytes() bytes")
     config_read(settings, &config)

@@ -14,7 +14,8 @@ cdef struct Key:
     br_ec_private_key ephemeral # key's ECDHE secret
     uint8_t ephemeral_bytes[80]
     uint8_t point[133]          # and its public point
-    size_t point_len
+    size_t point_len            # the client's has the same length
+    uint8_t peer_point[133]     # the client's
     int group
     br_ssl_engine_context eng   # randoms, master secret and record keys; never sees the wire
     const bw_suite *suite
@@ -42,8 +43,9 @@ cdef void key_answer(Key *k, int status, size_t n) noexcept nogil:
         key_end()
 
 cdef void key_anchors(Key *k) noexcept nogil:
-    """The anchor file's text, read as root; status 1 with the errno when it cannot be read."""
+    """The anchor file's certificates, read as root; status 1 with the errno when it cannot be read."""
     cdef int err
+    cdef size_t n
     if k.config.anchors == NULL or k.anchors_text != NULL:
         key_end()
     err = read_all(k.config.anchors, &k.anchors_text, &k.anchors_len)
@@ -53,8 +55,11 @@ cdef void key_anchors(Key *k) noexcept nogil:
         key_reply[0] = <uint8_t>err
         key_answer(k, 1, 1)
         key_end()
-    memcpy(key_reply, k.anchors_text, k.anchors_len)
-    key_answer(k, STATUS_OK, k.anchors_len)
+    n = certificates_only(k.anchors_text, k.anchors_len, key_reply)
+    explicit_bzero(k.anchors_text, k.anchors_len)
+    k.anchors_len = n
+    memcpy(k.anchors_text, key_reply, n)
+    key_answer(k, STATUS_OK, n)
 
 cdef void key_load(Key *k, uint32_t usable, const char *name, size_t name_len) noexcept nogil:
     """Read candidates as root, enter the jail, parse, pick the first that serves; reply with its chain.
@@ -196,6 +201,7 @@ cdef void key_derive(Key *k, int suite, size_t fragment_max, uint8_t *point, siz
             or (k.suite.encryption != BW_CBC and k.eng.session.version < BR_TLS12):
         key_end()
     k.fragment_max = fragment_max
+    memcpy(k.peer_point, point, n if n < sizeof(k.peer_point) else sizeof(k.peer_point))
     if n != g.point_len or not br_ec_get_default().mul(point, n, k.ephemeral.x, k.ephemeral.xlen, k.group):
         key_answer(k, 1, 0)
         key_end()
@@ -247,14 +253,15 @@ cdef bint key_account(Key *k) noexcept nogil:
         return False
     snprintf(m, sizeof(m), "%s from the client certificate '%s'", what, value)
     log_debug(m)
-    at = strchr(value, c'@')
+    # the field itself stays whole for SSL_PEER_CERT_SUBJECT
+    strcpy(k.account, value)
+    at = strchr(k.account, c'@')
     if at != NULL:
         at[0] = 0
-    if value[0] == 0:
+    if k.account[0] == 0:
         snprintf(m, sizeof(m), "unable to extract ASN.1 object %s from client certificate: account is empty", what)
         log_fatal(m, 0)
         return False
-    strcpy(k.account, value)
     return True
 
 cdef void key_peer_verify(Key *k, const uint8_t *body, size_t n) noexcept nogil:
@@ -273,6 +280,7 @@ cdef void key_go(Key *k, const uint8_t *addresses, size_t n) noexcept nogil:
     """Tell prog to start: the account and the facts for its environment, in the order of GoField."""
     cdef uint8_t m[2048]
     cdef char text[768]
+    cdef char normal[48]
     cdef Cursor c = cursor_over(addresses, n)
     cdef Cursor field
     cdef size_t used = 2, i
@@ -282,12 +290,12 @@ cdef void key_go(Key *k, const uint8_t *addresses, size_t n) noexcept nogil:
         field = take_vector(&c, 1)
         if c.bad or field.left == 0 or field.left >= IP_MAX:
             key_end()
-        for i in range(field.left):         # net may choose an address, not another variable's text
-            if strchr("0123456789abcdef.:", field.p[i]) == NULL or field.p[i] == 0:
-                key_end()
         memcpy(text, field.p, field.left)
         text[field.left] = 0
-        used += go_field(m + used, text)
+        # net may choose an address, not another text; its order is remote, local, each address before its port
+        if not (port_normalize(text, normal) if f & 1 else ip_normalize(text, 0, normal)):
+            key_end()
+        used += go_field(m + used, normal)
     # with -n prog starts before there is anything to tell: the variables are then unset
     if k.suite == NULL:
         used += go_field(m + used, "")
@@ -340,7 +348,8 @@ cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept 
     elif op.op == BW_OP_TRANSCRIPT:
         if not peer_wanted:
             key_end()
-        transcript_feed(&k.transcript, &k.peer, p, n, k.eng.client_random, k.eng.server_random, k.point, k.point_len)
+        transcript_feed(&k.transcript, &k.peer, p, n, k.eng.client_random, k.eng.server_random, k.point, k.point_len,
+                        k.peer_point)
     elif op.op == BW_OP_PEER_VERIFY:
         if not peer_wanted:
             key_end()

@@ -13,6 +13,7 @@ cdef struct KeyRun:
     bint in_ready
     bint out_ready
     bint out_hangup             # prog's stdout is closed, what it wrote may still be in the pipe
+    bint refused                # a record was refused: no other is opened any more
     bint paused                 # a record that is no application data awaits net's word
     bint half_message           # net has part of an alert or handshake message: no application data may come now
     bint input_end              # close prog's stdin when everything is delivered
@@ -208,6 +209,7 @@ cdef bint key_input(Key *k) noexcept nogil:
     r.pending = <size_t>(at - k.ring.tail)
     if alert or (kind != 23 and records == 0):
         r.paused = True
+        r.refused = alert != 0
         event[0] = <uint8_t>(alert if alert else kind)
         if alert == 0:
             memcpy(event + 1, plain, n)
@@ -281,6 +283,8 @@ cdef bint key_port(Key *k) noexcept nogil:
         return False
     op = key_check(k, n)
     if op.op == BW_OP_RESUME:
+        if r.refused:
+            key_end()
         r.paused = False
         r.half_message = key_message[1] != 0
     elif op.op == BW_OP_END_INPUT:

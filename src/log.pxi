@@ -46,6 +46,7 @@ cdef const char *errno_word(int number) noexcept nogil:
     if number == EMFILE: return "process cannot open more files"
     if number == EAGAIN: return "temporary failure"
     if number == EINPROGRESS: return "operation in progress"
+    if number == EFBIG: return "file too large"      # ours: the original has no such limit
     return "unknown error"
 
 cdef struct Line:

@@ -43,6 +43,7 @@ cdef struct Net:
     bint key_dismissed      # -n: there will be no TLS
     bint prog_done
     bint key_done
+    bint terminated         # SIGTERM came
     int prog_status
     Ring ring
     int64_t deadline        # monotonic ms; of the handshake, then of idleness
@@ -98,8 +99,10 @@ cdef void net_reap(Net *net) noexcept nogil:
 cdef void net_signals(Net *net) noexcept nogil:
     cdef signalfd_siginfo info
     while read(net.signals, &info, sizeof(info)) == sizeof(info):
-        if <int>info.ssi_signo == SIGTERM and net.end == END_NOT:
-            net.end = END_SIGNAL
+        if <int>info.ssi_signo == SIGTERM:
+            net.terminated = True
+            if net.end == END_NOT:
+                net.end = END_SIGNAL
     net_reap(net)
     if net.key_done and not net.key_dismissed and net.end == END_NOT:
         net.end = END_KEY

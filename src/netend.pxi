@@ -86,7 +86,7 @@ cdef int net_wait_prog(Net *net, int64_t patience_ms) noexcept nogil:
     if patience_ms >= 0:
         until = now_ms() + patience_ms
     while not net.prog_done:
-        if net.end == END_SIGNAL and until < 0:
+        if net.terminated and until < 0:
             until = now_ms() + GRACE_MS
         if until >= 0 and now_ms() >= until:
             net_signal_prog(net, next_signal)

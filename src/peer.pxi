@@ -100,7 +100,7 @@ cdef void transcript_start(Transcript *t) noexcept nogil:
     hash_all(&t.hash)
 
 cdef bint transcript_message(Transcript *t, Peer *peer, const uint8_t *client_random, const uint8_t *server_random,
-                             const uint8_t *point, size_t point_len) noexcept nogil:
+                             const uint8_t *point, size_t point_len, const uint8_t *peer_point) noexcept nogil:
     """Judge a finished message by the head of it that was kept; the order is that of RFC 5246 section 7.3."""
     cdef const uint8_t *order = <const uint8_t *>b"\x01\x02\x0b\x0c\x0d\x0e\x0b\x10"
     cdef uint8_t digest[32]
@@ -116,10 +116,14 @@ cdef bint transcript_message(Transcript *t, Peer *peer, const uint8_t *client_ra
     if t.step == 7:
         br_sha256_out(&t.list, digest)
         return memcmp(digest, peer.chain_hash, 32) == 0
+    if t.step == 8:
+        # the client signs for the very point that the keys were made with; both points have one length
+        return t.at == 1 + point_len and t.seen[0] == point_len and memcmp(t.seen + 1, peer_point, point_len) == 0
     return True
 
 cdef void transcript_feed(Transcript *t, Peer *peer, const uint8_t *data, size_t n, const uint8_t *client_random,
-                          const uint8_t *server_random, const uint8_t *point, size_t point_len) noexcept nogil:
+                          const uint8_t *server_random, const uint8_t *point, size_t point_len,
+                          const uint8_t *peer_point) noexcept nogil:
     """Hash the next piece of the transcript and follow its messages; a wrong one sets `bad`."""
     cdef size_t k, skip
     t.total += n
@@ -154,7 +158,7 @@ cdef void transcript_feed(Transcript *t, Peer *peer, const uint8_t *data, size_t
         n -= k
         if t.left == 0:
             t.header_have = 0
-            if not transcript_message(t, peer, client_random, server_random, point, point_len):
+            if not transcript_message(t, peer, client_random, server_random, point, point_len, peer_point):
                 t.bad = True
                 return
 

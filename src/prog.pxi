@@ -72,6 +72,8 @@ cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd, int con
         _exit(111)
     memcpy(text, field.p, field.left)
     text[field.left] = 0
+    if config.user_field != USER_NONE and not account:
+        _exit(111)              # -U without a user: never as the one who started us, whatever key says
     if account:
         prog_drop(text)
     for i in range(GO_VARIABLES):

@@ -169,7 +169,7 @@ typedef struct {
 #define BW_IN(s) (1u << (s))
 static const bw_op bw_ops[] = {
 	{ BW_OP_ANCHORS, "anchors", 0, 0, BW_IN(BW_START), BW_SAME, 1,
-	  "nothing in; the anchor file's text out, once, only with -a" },
+	  "nothing in; the anchor file's certificates out, once, only with -a" },
 	{ BW_OP_START, "start", 4, 256, BW_IN(BW_START), BW_SAME, 0,
 	  "addresses for prog in; prog starts before TLS, once, only with -n" },
 	{ BW_OP_LOAD, "load", 2, 257, BW_IN(BW_START), BW_LOADED, 1,
@@ -187,7 +187,7 @@ static const bw_op bw_ops[] = {
 	{ BW_OP_FINISHED_CLIENT, "finished-client", 32, 48, BW_IN(BW_DERIVED) | BW_IN(BW_PEER_VERIFIED),
 	  BW_CLIENT_FINISHED, 1, "transcript hash in; verify data out, with -a only after peer-verify" },
 	{ BW_OP_OPEN, "open", 0, 0, BW_IN(BW_CLIENT_FINISHED) | BW_IN(BW_OPENED), BW_OPENED, 1,
-	  "nothing in; the one record in the ring opened: type and text out, or the alert that refuses it" },
+	  "nothing in; the one record in the ring opened: type and text out unless it is application data, or the alert that refuses it" },
 	{ BW_OP_FINISHED_SERVER, "finished-server", 32, 48, BW_IN(BW_OPENED), BW_SERVER_FINISHED, 1,
 	  "transcript hash in; verify data out; the master secret is wiped" },
 	{ BW_OP_SEAL, "seal", 2, 16385, BW_IN(BW_DERIVED) | BW_IN(BW_PEER_VERIFIED) | BW_IN(BW_OPENED)

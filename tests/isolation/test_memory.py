@@ -8,6 +8,7 @@ the program with test hooks stops it just before it wipes ("sign": the private k
 from __future__ import annotations
 
 import os
+import socket
 import struct
 from pathlib import Path
 
@@ -129,7 +130,7 @@ def test_private_key_is_wiped_after_signing(shape: Shape, certs: Certs) -> None:
 
 
 def ephemeral(image: Image, curve: str, point: bytes, bear: Bear) -> bytes:
-    """The private scalar behind key's public point, big end first.
+    """The private scalar behind key's public point, in the order of bytes in which it lies there.
 
     It is searched for where a br_ec_private_key (curve, pointer, length) in key's memory points to.
     """
@@ -141,8 +142,7 @@ def ephemeral(image: Image, curve: str, point: bytes, bear: Bear) -> bytes:
             if (start + at) % 8 == 0 and len(data) >= at + 24:
                 pointer, length = struct.unpack_from("=QQ", data, at + 8)
                 scalar = image.read(pointer, length) if 0 < length <= size else b""
-                # BearSSL takes and keeps every scalar big end first
-                if scalar and bear.public(curve, scalar[::-1] if curve == "x25519" else scalar) == point:
+                if scalar and bear.public(curve, scalar) == point:
                     return scalar
             at = data.find(head, at + 1)
     raise AssertionError("key's ephemeral private key was not found")
@@ -205,3 +205,26 @@ def test_keys_that_were_not_chosen_are_wiped(certs: Certs, tmp_path: Path) -> No
         assert "p big-endian[0:]" in Image(key).find(secrets_of(shape, certs)), "the search is broken"
         nothing(Image(key), secret, "key")
         watch.go_on()
+
+
+def test_the_clear_phase_is_wiped(certs: Certs, tmp_path: Path) -> None:
+    """-n: what net relayed in clear before STARTTLS is not in its memory, nor in key's, once TLS has begun."""
+    said, sent = os.urandom(20).hex(), os.urandom(20).hex()
+    text = tmp_path / "text"
+    text.write_text(said + "\n")
+    script = "cat \"$0\"; read line; echo ok; printf '\\0' >&5; head -c 1 <&6 >/dev/null; exec cat"
+    options = ["-n", "-f", str(certs.server("p256"))]
+    with Wrapped(options, ["sh", "-c", script, str(text)], program=OURS) as wrapped:
+        assert wrapped.client.recv(41, socket.MSG_WAITALL).decode() == said + "\n"
+        found = wrapped.processes()
+        assert found.key is not None
+        with Frozen(found.net):
+            assert Image(found.net).find({"prog's": said.encode()}), "the search is broken"
+        wrapped.client.sendall(f"EHLO {sent}\n".encode())
+        assert wrapped.client.recv(3, socket.MSG_WAITALL) == b"ok\n"
+        client = Client(wrapped.client)
+        client.handshake()
+        client.echo(b"x" * 100)
+        with Frozen(found.net, found.key):
+            for pid, who in ((found.net, "net"), (found.key, "key")):
+                nothing(Image(pid), {"prog's": said.encode(), "the client's": sent.encode()}, who)

@@ -254,13 +254,11 @@ class Bear:
     def public(self, curve: str, scalar: bytes) -> bytes:
         """The public point of a private scalar (big-endian; x25519: little-endian)."""
         out = self.ffi.new("unsigned char[]", _POINT_ROOM)
-        scalar = scalar[::-1] if curve == "x25519" else scalar  # BearSSL takes every scalar big-endian
         return bytes(self.ffi.buffer(out, self.lib.oracle_ec_mulgen(out, scalar, len(scalar), CURVES[curve])))
 
     def multiply(self, curve: str, point: bytes, scalar: bytes) -> bytes | None:
         """scalar times point, encoded as the point was; None when BearSSL refuses the point."""
         out = self.ffi.new("unsigned char[]", point)
-        scalar = scalar[::-1] if curve == "x25519" else scalar
         good = self.lib.oracle_ec_mul(out, len(point), scalar, len(scalar), CURVES[curve])
         return bytes(self.ffi.buffer(out, len(point))) if good else None
 

@@ -37,7 +37,7 @@ def face() -> dict[str, Parameters]:
         elif name != "__dealloc__":
             name = name.replace("__cinit__", "__init__")
             found[f"{owner}.{name}" if indent else name] = face_parameters(parameters)
-    return found
+    return {name: parameters for name, parameters in found.items() if not name.startswith("_")}
 
 
 def stub_functions() -> dict[str, ast.FunctionDef]:
