@@ -1,7 +1,7 @@
 """The compiled half of bearwrap, as Python sees it: types, shapes, units and errors of what src/face.pxi defines.
 
 Text is bytes throughout, since options, paths and names need not be in any encoding. A `bytes` parameter takes a
-bytes object and nothing else (TypeError); a Buffer may be any contiguous one of unsigned bytes. No function keeps
+bytes object and nothing else (TypeError); a Buffer may be any contiguous one. No function keeps
 what it is given, except log_setup (a copy) and the two serve functions (until the process ends). Sizes are bytes,
 times milliseconds of the monotonic clock. OverflowError for a number that does not fit its C type.
 """
@@ -126,7 +126,7 @@ def environment_set(name: bytes, value: bytes) -> None:
 def random_identity(n: int) -> bytes:
     """n random characters of [0-9A-Za-z], 1 to 64, from getrandom(2): a name for log lines, not a secret.
 
-    OSError when there is no randomness or n is out of range.
+    ValueError when n is out of range, OSError when there is no randomness.
     """
 
 def monotonic_ms() -> int:

@@ -31,13 +31,16 @@ def log_line(int level, bytes word, bytes message, int err=0):
     log_write(level, word, True, err, message, len(message))
 
 def environment_set(bytes name, bytes value):
-    setenv(name, value, 1)
+    if setenv(name, value, 1) < 0:
+        raise OSError(errno, "setenv failed")
 
 def random_identity(int n):
     cdef uint8_t raw[64]
     cdef const char *alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
     cdef int i
-    if not 0 < n <= 64 or getrandom(raw, n, 0) != n:
+    if not 0 < n <= 64:
+        raise ValueError("1 to 64 characters")
+    if getrandom(raw, n, 0) != n:
         raise OSError(errno, "getrandom failed")
     for i in range(n):
         raw[i] = <uint8_t>alphabet[raw[i] % 62]
@@ -115,7 +118,7 @@ def parse_pem(bytes text):
 def escape_log(bytes text):
     cdef Line l
     l.len = 0
-    line_escaped(&l, text, len(text))
+    line_escaped(&l, text, len(text), LOG_LINE_MAX - 160)
     return l.text[:l.len]
 
 cdef class Records:

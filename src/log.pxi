@@ -15,6 +15,7 @@ cdef enum LogLevel:
 
 cdef enum:
     LOG_LINE_MAX = 4096
+    LOG_TEXT_MAX = 3500     # name, address and message: errno, process and identity still fit behind
     LOG_ID_MAX = 68
 
 cdef struct Log:
@@ -60,13 +61,16 @@ cdef void line_raw(Line *l, const char *s) noexcept nogil:
     memcpy(l.text + l.len, s, n)
     l.len += n
 
-cdef void line_escaped(Line *l, const char *s, size_t n) noexcept nogil:
-    """LF, CR and TAB by name, other bytes outside printable ASCII as \\xhh: one record is always one line."""
+cdef void line_escaped(Line *l, const char *s, size_t n, size_t most) noexcept nogil:
+    """LF, CR and TAB by name, other bytes outside printable ASCII as \\xhh: one record is always one line.
+
+    Stops when the line is longer than `most`, so that what follows has its place.
+    """
     cdef size_t i
     cdef unsigned char c
     cdef const char *hexdigits = "0123456789abcdef"
     for i in range(n):
-        if l.len > LOG_LINE_MAX - 160:
+        if l.len > most:
             return
         c = <unsigned char>s[i]
         if c == 10 or c == 13 or c == 9:
@@ -91,14 +95,14 @@ cdef void log_write(int level, const char *word, bint with_ip, int err, const ch
     if log_state.level < level:
         return
     l.len = 0
-    line_escaped(&l, log_state.name, strlen(log_state.name))
+    line_escaped(&l, log_state.name, strlen(log_state.name), LOG_TEXT_MAX)
     line_raw(&l, ": ")
     line_raw(&l, word)
     line_raw(&l, ": ")
     if with_ip and log_state.ip[0] != 0:
-        line_escaped(&l, log_state.ip, strlen(log_state.ip))
+        line_escaped(&l, log_state.ip, strlen(log_state.ip), LOG_TEXT_MAX)
         line_raw(&l, ": ")
-    line_escaped(&l, message, len)
+    line_escaped(&l, message, len, LOG_TEXT_MAX)
     if err != 0:
         line_raw(&l, " (")
         line_raw(&l, errno_word(err))
@@ -111,7 +115,7 @@ cdef void log_write(int level, const char *word, bint with_ip, int err, const ch
         line_raw(&l, "}")
     if log_state.level >= LOG_INFO:
         line_raw(&l, "[")
-        line_escaped(&l, log_state.id, strlen(log_state.id))
+        line_escaped(&l, log_state.id, strlen(log_state.id), LOG_LINE_MAX - 160)
         line_raw(&l, "]")
     l.text[l.len] = c'\n'
     l.len += 1

@@ -82,6 +82,24 @@ def test_a_part_uses_no_later_group(number: int) -> None:
     assert not wrong
 
 
+# a part uses only parts above it (src/_bear.pyx); these names are all that is used before its part comes
+AHEAD = {
+    ("key", "keyrun"): {"key_loop_prepare", "key_open_one", "key_run", "key_seal"},
+    ("nethandshake", "netrun"): {"net_seal"},
+}
+
+
+def test_a_part_uses_only_parts_above_it() -> None:
+    included = re.findall(r'^include "(\w+)\.pxi"', (ROOT / "src" / "_bear.pyx").read_text(), re.M)
+    found: dict[tuple[str, str], set[str]] = {}
+    for at, part in enumerate(included):
+        above = {name for other in included[: at + 1] for name in defined(other)}
+        for other in included[at + 1 :]:
+            if names := used(part) & (defined(other) - above):
+                found[part, other] = names
+    assert found == AHEAD
+
+
 def test_net_and_key_use_nothing_of_each_other() -> None:
     for ours, theirs in ((KEY, NET), (NET, KEY)):
         foreign = {name for part in theirs for name in defined(part)}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.harness import ROOT
 
@@ -50,9 +52,33 @@ def test_no_text_of_bearssl_is_committed() -> None:
             assert "Thomas Pornin" not in (ROOT / name).read_text(), name
 
 
+def of_this_machine() -> set[str]:
+    """What would tell where the repository was worked on: its folder, and the mirrors that packages come from here."""
+    public = ("pypi.org", "pythonhosted.org", "debian.org", "ubuntu.com")
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    texts = [subprocess.run(command, capture_output=True, text=True, check=False).stdout]
+    texts += [value for name, value in os.environ.items() if name.startswith("PIP_")]
+    for folder in (Path("/etc/apt"), Path("/etc/apt/sources.list.d")):
+        texts += [path.read_text() for path in folder.glob("*.list")] + [path.read_text() for path in folder.glob("*.sources")]
+    hosts = {host for text in texts for host in re.findall(r"https?://(?:[^/@\s]*@)?([^/:\s'\"]+)", text)}
+    hosts = {host for host in hosts if not host.endswith(public) and "." in host}
+    folders = {path for text in texts for path in re.findall(r"(?<![\w:/])(?:file:/{2})?(/opt/[\w/-]+)", text)}
+    return hosts | folders | ({f"{ROOT}/"} if len(ROOT.parts) > 2 else set())
+
+
+def test_nothing_of_this_machine_is_in_the_repository() -> None:
+    """No folder of a developer's, no private mirror: neither in code nor in what was generated and kept."""
+    names = of_this_machine()
+    for name in tracked():
+        if (ROOT / name).is_file():
+            text = (ROOT / name).read_text(errors="replace")
+            assert not [word for word in names if word in text], name
+            assert not re.search(r"/(?:home|Users)/[a-z]", text), name
+
+
 def test_the_shim_includes_the_file_it_was_written_for() -> None:
     """hs_server.c redirects two functions of this very file; another text needs another look."""
     lock = json.loads((ROOT / "vendor" / "bearssl" / "lock.json").read_text())
-    pinned = json.dumps(lock)
     digest = hashlib.sha256((ROOT / "vendor/bearssl/source/src/ssl/ssl_hs_server.c").read_bytes()).hexdigest()
-    assert digest in pinned
+    assert lock["included_by_shim"] == ["src/ssl/ssl_hs_server.c"]
+    assert lock["pinned"]["src/ssl/ssl_hs_server.c"] == digest

@@ -113,8 +113,26 @@ RULES: dict[int, Callable[[bytes], object]] = {
 }  # fmt: skip
 
 
-def model(body: bytes) -> tuple[int, bytes | None]:
-    """(0, server name) or (alert, None); first what cannot be decoded at all, then values in their order."""
+def faults(version: int, methods: bytes, extensions: list[tuple[int, bytes]]) -> tuple[set[int], bytes | None]:
+    """The alerts of everything wrong in a hello that can be decoded, and the server name."""
+    alerts, sni = set(), None
+    if version < 0x0300:
+        alerts.add(Alert.PROTOCOL_VERSION)
+    if 0 not in methods:
+        alerts.add(Alert.ILLEGAL_PARAMETER)
+    if len({kind for kind, _ in extensions}) < len(extensions):
+        alerts.add(Alert.ILLEGAL_PARAMETER)
+    for kind, data in extensions:
+        try:
+            answer = RULES.get(kind, lambda _: None)(data)
+            sni = answer if isinstance(answer, bytes) else sni
+        except Refuse as refused:
+            alerts.add(refused.args[0])
+    return alerts, sni
+
+
+def model(body: bytes) -> tuple[set[int], bytes | None]:
+    """(alerts of which one is due, server name); what cannot be decoded as a whole is decode_error before all else."""
     reader = Reader(body)
     try:
         version, _, session = reader.number(2), reader.bytes(32), reader.vector(1)
@@ -125,23 +143,16 @@ def model(body: bytes) -> tuple[int, bytes | None]:
             extensions = Reader(whole(reader.data, 2))
             while extensions.data:
                 found.append((extensions.number(2), extensions.vector(2)))
-        need(version >= 0x0300, Alert.PROTOCOL_VERSION)
-        need(0 in methods, Alert.ILLEGAL_PARAMETER)
-        sni = None
-        for at, (kind, data) in enumerate(found):
-            answer = RULES.get(kind, lambda _: None)(data)
-            sni = answer if isinstance(answer, bytes) else sni
-            need(kind not in [other for other, _ in found[at + 1 :]], Alert.ILLEGAL_PARAMETER)
     except Refuse as refused:
-        return refused.args[0], None
-    return 0, sni
+        return {refused.args[0]}, None
+    return faults(version, methods, found)
 
 
 def agree(body: bytes) -> int:
     """Compare with the model; the alert."""
     alert, text = _bear.check_client_hello(body)
     expected, sni = model(body)
-    assert alert == expected, text
+    assert alert in (expected or {0}), text
     if alert:
         assert text and all(32 <= c < 127 for c in text), "words for the log"
     else:
@@ -240,7 +251,7 @@ an_extension = kinds.flatmap(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     extensions=st.none() | st.lists(an_extension, max_size=5),
     version=st.sampled_from([0x0303, 0x0303, 0x0301, 0x0300, 0x02FF, 0x0002, 0x0304, 0xFFFF]),
@@ -259,13 +270,13 @@ def test_composed(
     agree(hello(extensions, version, session, suites, methods))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(an_extension, max_size=4))
 def test_composed_of_extensions_alone(extensions: list[tuple[int, bytes]]) -> None:
     agree(hello(extensions))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=80), st.integers(0, 80))
 def test_any_bytes(data: bytes, keep: int) -> None:
     agree(REAL[0][:keep] + data)

@@ -30,7 +30,7 @@ def model(name: bytes) -> list[bytes]:
 names = st.lists(st.text("aAzZ09_-", max_size=8), min_size=1, max_size=6).map(".".join).map(str.encode)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.one_of(names, names.map(lambda one: one + b"."), st.binary(max_size=300)))
 @example(b"")
 @example(b".")

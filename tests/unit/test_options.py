@@ -41,7 +41,7 @@ words = st.one_of(
 ).filter(lambda word: word != b"-" and (not word.startswith(b"--") or word == b"--"))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(words, max_size=7))
 @example([b"-f", b"--", b"--", b"-a"])
 @example([b"-f", b""])
@@ -95,7 +95,7 @@ def test_options_are_taken_until_the_first_bad_one() -> None:
 # numbers
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.one_of(st.integers(-(10**10), 10**10).map(lambda n: b"%d" % n),
                  st.text("+-0123456789 _.x٣", max_size=6).map(str.encode), st.binary(max_size=4)),
        st.integers(-100, 100), st.integers(0, 10**10))  # fmt: skip

@@ -45,7 +45,7 @@ def laid_out(draw: st.DrawFn) -> tuple[int, bytes, bytes]:
     return kind, b"" if kind == OTHER else body, ends.join(lines) + ends
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(laid_out(), max_size=4))
 def test_any_layout(objects: list[tuple[int, bytes, bytes]]) -> None:
     text = b"".join(text for _, _, text in objects)
@@ -78,7 +78,7 @@ def test_no_object(text: bytes) -> None:
     assert der(text) == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.sampled_from(READ), st.text("ABab01+/=-:_ \t\n\0\x7f", max_size=24).map(str.encode))
 @example(b"CERTIFICATE", b"=")
 @example(b"CERTIFICATE", b"====")
@@ -138,7 +138,7 @@ def test_unfinished(label: bytes, body: bytes) -> None:
         der(b"-----BEGIN " + label + b"-----\n" + body)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(st.sampled_from([b"-----BEGIN ", b"-----END ", b"-----", b"CERTIFICATE", b"EC PRIVATE KEY", b"AAAA",
                                  b"=", b"\n", b"\r", b" ", b":", b"\0", b"-"]), max_size=20))
 def test_any_text_ends(parts: list[bytes]) -> None:

@@ -86,7 +86,7 @@ ports = st.one_of(
 endings = st.sampled_from(["\r\n", "\n", "", "\r", " \r\n", "\r\r\n", "\0\n", "\n\n"])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.sampled_from(["TCP4", "TCP6"]), addresses, addresses, ports, ports, endings)
 @example("TCP6", "0:0:0:0:0:ffff:1.2.3.4", "::1", "0", "65535", "\r\n")
 @example("TCP4", "1.2.3.4", "::1", "0", "65536", "\r\n")
@@ -95,7 +95,7 @@ def test_fields(family: str, remote: str, local: str, one: str, two: str, end: s
     assert same_address(ours(line), model(line)), line
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.sampled_from([4, 6]).flatmap(lambda v: st.tuples(st.just(v), st.ip_addresses(v=v), st.ip_addresses(v=v))),
        st.integers(0, 65535), st.integers(0, 65535), st.sampled_from([b"\n", b"\r\n"]))  # fmt: skip
 def test_good_lines(ips: tuple[int, object, object], one: int, two: int, end: bytes) -> None:
@@ -110,7 +110,7 @@ def test_good_lines(ips: tuple[int, object, object], one: int, two: int, end: by
         assert ours(again) == found, "canonical text parses to itself"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.sampled_from([b"", b"PROXY ", b"PROXY TCP4 ", b"PROXY TCP6 ", b"PROXY UNKNOWN", b"PROXY TCP4 1.2.3.4 "]),
        st.binary(max_size=140), st.sampled_from([b"", b"\n", b"\r\n"]))  # fmt: skip
 def test_any_line(start: bytes, rest: bytes, end: bytes) -> None:
