@@ -16,7 +16,6 @@ cdef enum LogLevel:
 cdef enum:
     LOG_LINE_MAX = 4096
     LOG_TEXT_MAX = 3500     # name, address and message: errno, process and identity still fit behind
-    LOG_ID_MAX = 68
 
 cdef struct Log:
     int level

@@ -58,8 +58,8 @@ def of_this_machine() -> set[str]:
     command = [sys.executable, "-m", "pip", "config", "list"]
     texts = [subprocess.run(command, capture_output=True, text=True, check=False).stdout]
     texts += [value for name, value in os.environ.items() if name.startswith("PIP_")]
-    for folder in (Path("/etc/apt"), Path("/etc/apt/sources.list.d")):
-        texts += [path.read_text() for path in folder.glob("*.list")] + [path.read_text() for path in folder.glob("*.sources")]
+    for pattern in ("*.list", "*/*.list", "*/*.sources"):
+        texts += [path.read_text() for path in Path("/etc/apt").glob(pattern)]
     hosts = {host for text in texts for host in re.findall(r"https?://(?:[^/@\s]*@)?([^/:\s'\"]+)", text)}
     hosts = {host for host in hosts if not host.endswith(public) and "." in host}
     folders = {path for text in texts for path in re.findall(r"(?<![\w:/])(?:file:/{2})?(/opt/[\w/-]+)", text)}

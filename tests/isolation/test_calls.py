@@ -161,6 +161,23 @@ def test_calls_after_the_jail(name: str, program: Program, certs: Certs, tmp_pat
         assert not executable, f"process {pid} makes memory executable: {executable}"
 
 
+def test_the_native_program_reads_no_module(certs: Certs, tmp_path: Path) -> None:
+    """Its Python is inside it: from exec to its end it opens nothing of an interpreter's, nor looks for any."""
+    if (OURS.path.read_bytes()[:2]) == b"#!":
+        pytest.skip("no libpython could be linked")
+    trace = tmp_path / "trace"
+    arguments = ["-f", "-s", "4096", "-e", "trace=%file", "-o", str(trace), str(OURS.path), *plain(certs, tmp_path)]
+    with Wrapped(arguments, ["true"], executable=require_peer("strace"), argv0="strace") as wrapped:
+        wrapped.tls().close()
+        wrapped.wait()
+    traced = calls(trace)
+    net = traced[next(iter(traced))]
+    touched = {call.arguments.split('"')[1] for call in net[1:] if '"' in call.arguments}
+    libraries = {path for path in touched if re.match(r"/(usr/)?lib|/etc/ld\.so", path)}
+    assert touched - libraries <= {str(certs.server("rsa2048")), "/proc/self/exe", "/var/lib/tlswrapper/empty", "."}
+    assert not [path for path in libraries if re.search(r"python3?[\d.]*/|\.pyc?$", path)], libraries
+
+
 # An audit hook sees imports, opens, forks, compiles and the like; it is told what may still be done in the jail.
 HOOK = """
 import sys
