@@ -126,6 +126,8 @@ cdef bint key_control(Key *k) noexcept nogil:
     memcpy(r.out_slots[0] + start, r.control + 1, r.control_len - 1)
     key_seal_slot(k, r.out_slots[0], start, r.control[0], r.control_len - 1)
     r.control_len = 0
+    # the record first, then the count that says it is there, then the wake-up for both
+    bw_store_u64(&k.ring.mine.head, k.ring.head)
     bw_store_u64(&k.ring.mine.seals, k.ring.mine.seals + 1)
     ring_publish(&k.ring)
     return True

@@ -164,7 +164,7 @@ def test_calls_after_the_jail(name: str, program: Program, certs: Certs, tmp_pat
 def test_the_native_program_reads_no_module(certs: Certs, tmp_path: Path) -> None:
     """Its Python is inside it: from exec to its end it opens nothing of an interpreter's, nor looks for any."""
     if (OURS.path.read_bytes()[:2]) == b"#!":
-        pytest.skip("no libpython could be linked")
+        pytest.skip("this is the script form, which reads its modules before the jail")
     trace = tmp_path / "trace"
     arguments = ["-f", "-s", "4096", "-e", "trace=%file", "-o", str(trace), str(OURS.path), *plain(certs, tmp_path)]
     with Wrapped(arguments, ["true"], executable=require_peer("strace"), argv0="strace") as wrapped:
