@@ -314,11 +314,11 @@ def show(server: Server, curl: str, openssl: str, cert: Path) -> None:
 
 def serve(server: Server, cert: Path) -> None:
     """Leave it running until an interrupt."""
+    server.follow = indent  # before the port is told: whoever connects at once is shown too
     heading(f"Serving https://localhost:{server.port}/ until you press Ctrl-C")
     indent(f"curl --cacert {cert} https://localhost:{server.port}/")
     indent(f"openssl s_client -CAfile {cert} -connect localhost:{server.port}")
     indent("A browser will warn, for nobody has signed this certificate.")
-    server.follow = indent
     server.popen.wait()
     raise Trouble("the server ended: " + (server.lines or ["no message"])[-1])
 

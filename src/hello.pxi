@@ -9,6 +9,8 @@ cdef struct ClientHello:
     size_t sni_len
     const uint8_t *suites       # pairs of bytes
     size_t suites_len
+    const uint8_t *versions     # supported_versions, pairs of bytes, NULL when absent
+    size_t versions_len
     const char *why             # what was wrong, for the log
 
 cdef int refuse(ClientHello *h, int alert, const char *why) noexcept nogil:
@@ -92,10 +94,8 @@ cdef int check_extension(ClientHello *h, uint32_t kind, Cursor e) noexcept nogil
         items = take_vector(&e, 1)
         if e.bad or e.left or items.left < 2 or items.left & 1:
             return refuse(h, DECODE_ERROR, "malformed supported_versions")
-        for i in range(0, items.left, 2):
-            if items.p[i] == 3 and items.p[i + 1] <= 3:
-                return 0
-        return refuse(h, PROTOCOL_VERSION, "no version below TLS 1.3 offered")
+        h.versions = items.p
+        h.versions_len = items.left
     elif kind == 0xFF01:                                            # renegotiation_info, RFC 5746 section 3.6
         items = take_vector(&e, 1)
         if e.bad or e.left:
@@ -103,6 +103,16 @@ cdef int check_extension(ClientHello *h, uint32_t kind, Cursor e) noexcept nogil
         if items.left:
             return refuse(h, HANDSHAKE_FAILURE, "renegotiation_info not empty in the first handshake")
     return 0
+
+cdef bint hello_offers(ClientHello *h, int version) noexcept nogil:
+    """Whether a version may be negotiated: supported_versions, where it is there, must name it (RFC 8446 4.2.1)."""
+    cdef size_t i
+    if h.versions == NULL:
+        return True
+    for i in range(0, h.versions_len, 2):
+        if (<int>h.versions[i] << 8 | h.versions[i + 1]) == version:
+            return True
+    return False
 
 cdef int hello_check(const uint8_t *body, size_t n, ClientHello *h) noexcept nogil:
     """Check a ClientHello's body (without the 4-byte header); 0, or the alert to send with `why` set."""

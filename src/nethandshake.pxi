@@ -94,6 +94,10 @@ cdef void net_hello(Net *net, const uint8_t *body, size_t n) noexcept nogil:
     if alert:
         net_fail(net, alert, hello.why)
         return
+    # the engine negotiates the lower of both maxima, which a client with supported_versions need not have offered
+    if not hello_offers(&hello, net.config.version_max if hello.version > net.config.version_max else hello.version):
+        net_fail(net, PROTOCOL_VERSION, "no common version in supported_versions")
+        return
     if hello.sni != NULL and not dns_name(<const char *>hello.sni, hello.sni_len):
         snprintf(m, sizeof(m), "invalid SNI server_name '%.*s' rejected", <int>hello.sni_len, <const char *>hello.sni)
         log_debug(m)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from tests.certs import Certs
 from tests.harness import LIMIT_S, OURS, ROOT, Program, Wrapped, missing_peer
-from tests.wire.client import Client
 from tests.wire.messages import Hello
 from tests.wire.names import GROUP_OPTIONS, TLS12, VERSION_NAMES, VERSION_OPTIONS, Group, suite_for
 
@@ -61,13 +60,4 @@ def ready(wrapped: Wrapped) -> tuple[int, int, int]:
     return found.net, found.key, found.prog
 
 
-def running(wrapped: Wrapped, client: Client, shape: Shape) -> tuple[int, int, int]:
-    """Do the handshake, wait until data has come back from prog (`cat`), and give net, key and prog."""
-    client.handshake(shape.hello())
-    client.echo(b"through prog and back")
-    found = wrapped.processes()
-    assert found.key is not None and found.prog is not None, found
-    return found.net, found.key, found.prog
-
-
-__all__ = ["HOOKED", "OURS", "Shape", "has_aes", "hooked", "ready", "running"]
+__all__ = ["HOOKED", "OURS", "Shape", "has_aes", "hooked", "ready"]

@@ -79,7 +79,6 @@ class Image:
     """
 
     def __init__(self, pid: int) -> None:
-        self.pid = pid
         self.parts: list[tuple[Mapping_, int, bytes]] = []
         with open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
             for mapping in mappings(pid):
@@ -89,10 +88,6 @@ class Image:
                     mem.seek(mapping.start)
                     data = mem.read(mapping.end - mapping.start)
                     self.parts += [(mapping, start, part) for start, part in _spans(mapping.start, data)]
-
-    def size(self) -> int:
-        """Bytes read."""
-        return sum(len(data) for _, _, data in self.parts)
 
     def find(self, needles: Mapping[str, bytes]) -> dict[str, list[Hit]]:
         """The needles that are there, each with its first places."""
