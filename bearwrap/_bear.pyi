@@ -110,6 +110,53 @@ class _Settings(Protocol):
     def prog(self) -> Sequence[bytes]:
         """The program and its arguments, at least one word."""
 
+class _Forwarding(Protocol):
+    """The settings of tlswrapper-tcp (Forward in src/tcp.pxi); None is "not given"."""
+
+    @property
+    def host(self) -> bytes:
+        """Name or literal address; with a path it is not looked at."""
+
+    @property
+    def port(self) -> bytes | None:
+        """The port as it was given, for log lines."""
+
+    @property
+    def port_number(self) -> int:
+        """0 to 65535."""
+
+    @property
+    def path(self) -> bytes | None:
+        """Of a Unix socket, at most 107 bytes, to connect to instead."""
+
+    @property
+    def where(self) -> bytes:
+        """The destination as log lines name it."""
+
+    @property
+    def idle_s(self) -> int:
+        """-t."""
+
+    @property
+    def connect_s(self) -> int:
+        """-T."""
+
+    @property
+    def proxy_in(self) -> bool:
+        """-p1."""
+
+    @property
+    def proxy_out(self) -> bool:
+        """-P1."""
+
+    @property
+    def jail_account(self) -> bytes | None:
+        """-j."""
+
+    @property
+    def jail_directory(self) -> bytes:
+        """-J."""
+
 # log
 
 def log_setup(name: bytes, level: int, identity: bytes) -> None:
@@ -236,4 +283,30 @@ def serve_key(
     Descriptors: port (SOCK_SEQPACKET, to net), go (write end of the pipe that prog waits on), wake_net and wake_key
     (eventfds), prog_in and prog_out (prog's stdin and stdout, key's ends). ring: page-aligned, writable, shared with
     net, ring_bytes() bytes, else ValueError.
+    """
+
+# tlswrapper-tcp
+
+def resolve_host(
+    host: bytes, port: bytes, deadline_ms: int, jail_account: bytes | None, jail_directory: bytes
+) -> list[bytes]:
+    """The addresses of a host, at most 16, in the order to try them, as canonical text; before the jail only.
+
+    A literal is itself. Any other name is looked up by a child with the jail's uid, until deadline_ms. Empty when the
+    fatal line that says why is written; port is for that line alone.
+    """
+
+def parse_ahosts(answer: bytes) -> list[bytes]:
+    """The addresses in the output of `getent ahosts`, each once, at most 16; lines of another kind are passed over."""
+
+def make_proxy(remote_ip: bytes, remote_port: bytes, local_ip: bytes, local_port: bytes) -> bytes:
+    """A PROXY v1 line (HAProxy's PROXY protocol, section 2.1), TCP6 with a mapped address for mixed families.
+
+    Empty for (::, 0, ::, 0), of which there is nothing to tell. ValueError for a bad address or port.
+    """
+
+def forward_connection(forwarding: _Forwarding, started_ms: int) -> int:
+    """Forward descriptors 0 and 1 to the destination, jailed; the exit code of the program.
+
+    started_ms: when the time of -T began.
     """

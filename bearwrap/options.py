@@ -6,11 +6,14 @@ empty or begin with `-`. `-` and `--` alone end the options and are consumed. Ev
 
 from __future__ import annotations
 
-from bearwrap.errors import Finished, UsageError
+from bearwrap.errors import Finished, OptionError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+TIMEOUT_MOST = 86400  # seconds
+EINVAL = 22
 
 
 class Option:
@@ -74,6 +77,17 @@ def number(text: bytes, lowest: int, highest: int) -> int | None:
     if text[:1] == b"-":
         value = -value
     return value if lowest <= value <= highest else None
+
+
+def timeout(text: bytes) -> int:
+    """Seconds of -t or -T. Raises OptionError."""
+    seconds = number(text, 1, TIMEOUT_MOST)
+    if seconds is None:
+        quoted = b"'" + text + b"'"
+        raise OptionError(b"unable to parse timeout from the string " + quoted
+                          + b", timeout must be a number in the range <1,86400>", EINVAL,
+                          detail=quoted + b" is not a valid number in the range <1,86400>")
+    return seconds
 
 
 def help_text(usage: str, table: Sequence[Option], closing: str) -> str:

@@ -58,40 +58,18 @@ cdef void close_inherited(Pipes *p) noexcept nogil:
     close_range(<unsigned>at, ~<unsigned>0, 0)
 
 cdef bint proxy_receive(Net *net) noexcept nogil:
-    """Read a PROXY v1 line byte by byte, so that the TLS bytes behind it stay in the socket."""
-    cdef char line[128]
-    cdef char m[256]
-    cdef size_t n = 0
-    cdef ssize_t r
-    cdef const char *what
-    cdef int err = EPROTO
-    while n < PROXY_MAX and (n == 0 or line[n - 1] != c'\n'):
-        r = read(net.fd_in, line + n, 1)
-        if r == 1:
-            n += 1
-            continue
-        if r < 0 and errno == EINTR:
-            continue
-        if r < 0 and errno == EAGAIN:
-            if now_ms() < net.deadline and net.end == END_NOT:
-                net_sleep(net, net.deadline)
-                continue
-            set_errno(ETIMEDOUT)
-        err = errno if r < 0 else 0
-        log_error("unable to read proxy-protocol string", err)
-        return False
-    if line[n - 1] != c'\n':
-        log_error("unable to read proxy-protocol string, no CRLF", EPROTO)
-        return False
-    what = proxy_parse(line, n, &net.addresses)
-    if what == NULL:
-        return True
-    if what[0] == 0:
-        snprintf(m, sizeof(m), "unable to parse proxy-protocol string '%.*s'", <int>n, line)
-    else:
-        snprintf(m, sizeof(m), "unable to parse %s from proxy-protocol string '%.*s'", what, <int>n, line)
-    log_error(m, 0)
-    return False
+    """Read the PROXY v1 line, at most until the deadline."""
+    cdef ProxyLine line
+    cdef int r
+    line.len = 0
+    while True:
+        r = proxy_read(&line, net.fd_in, &net.addresses)
+        if r != PROXY_WAIT:
+            return r == PROXY_GOOD
+        if now_ms() >= net.deadline or net.end != END_NOT:
+            log_error("unable to read proxy-protocol string", ETIMEDOUT)
+            return False
+        net_sleep(net, net.deadline)
 
 cdef bint net_addresses(Net *net) noexcept nogil:
     """Who talks to whom; False when a PROXY line was asked for and is not there."""

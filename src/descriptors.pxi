@@ -1,4 +1,5 @@
-# descriptors - how both jailed processes watch theirs: edge-triggered epoll, made before the jail, nothing re-armed.
+# descriptors - how jailed processes watch theirs: edge-triggered epoll, made before the jail, nothing re-armed; and
+# the clock that limits each wait.
 
 # tags of what every process watches; its own begin at 2
 cdef enum:
@@ -15,3 +16,9 @@ cdef bint watch(int epoll, int fd, uint32_t events, uint32_t tag) noexcept nogil
 cdef bint nonblocking(int fd) noexcept nogil:
     cdef int flags = fcntl(fd, F_GETFL)
     return flags >= 0 and fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0
+
+cdef int64_t now_ms() noexcept nogil:
+    """The monotonic clock."""
+    cdef timespec ts
+    clock_gettime(CLOCK_MONOTONIC, &ts)
+    return <int64_t>ts.tv_sec * 1000 + ts.tv_nsec // 1000000

@@ -60,20 +60,26 @@ cdef bint limit_to(int resource, rlim_t most, const char *what) noexcept nogil:
         return failed(what, <long>most)
     return True
 
+cdef bint jail_identity(Jail *jail, uid_t *uid) noexcept nogil:
+    """Take the groups of the jail's account, or of an id made from the pid; setuid to `uid` is left to the caller."""
+    cdef passwd *pw = NULL
+    cdef gid_t gid
+    uid[0] = <uid_t>(UID_BASE + getpid() % UID_RANGE)
+    gid = uid[0]
+    if jail.account != NULL:
+        if not account_find(jail.account, &pw):
+            return False
+        uid[0] = pw.pw_uid
+        gid = pw.pw_gid
+    return become(jail.account, uid[0], gid)
+
 cdef bint jail_enter(Jail *jail) noexcept nogil:
     """Own uid, chroot into an empty directory, no descriptors, processes, cores or dumps, little memory.
 
     Everything that needs a file, a fork or another uid must have happened before. False after an error line.
     """
-    cdef passwd *pw = NULL
-    cdef uid_t uid = <uid_t>(UID_BASE + getpid() % UID_RANGE)
-    cdef gid_t gid = uid
-    if jail.account != NULL:
-        if not account_find(jail.account, &pw):
-            return False
-        uid = pw.pw_uid
-        gid = pw.pw_gid
-    if not become(jail.account, uid, gid):
+    cdef uid_t uid = 0
+    if not jail_identity(jail, &uid):
         return False
     if chdir(jail.directory) < 0 or chroot(".") < 0:
         return failed("chroot", 0)
@@ -85,3 +91,7 @@ cdef bint jail_enter(Jail *jail) noexcept nogil:
     return (limit_to(RLIMIT_NOFILE, 0, "setrlimit NOFILE") and limit_to(RLIMIT_NPROC, 0, "setrlimit NPROC")
             and limit_to(RLIMIT_CORE, 0, "setrlimit CORE") and limit_to(RLIMIT_DATA, MEMORY_MAX, "setrlimit DATA")
             and limit_to(RLIMIT_AS, MEMORY_MAX, "setrlimit AS"))
+
+cdef void jail_refused() noexcept nogil:
+    """The fatal line after a jail that could not be made; its most likely reason is said at any verbosity."""
+    log_fatal("unable to create jail" if geteuid() == 0 else "unable to create jail: not started as root", 0)

@@ -47,6 +47,12 @@ cdef const char *errno_word(int number) noexcept nogil:
     if number == EAGAIN: return "temporary failure"
     if number == EINPROGRESS: return "operation in progress"
     if number == EFBIG: return "file too large"      # ours: the original has no such limit
+    if number == ENOTSOCK: return "not a socket"
+    if number == EADDRNOTAVAIL: return "address not available"
+    if number == EAFNOSUPPORT: return "address family not supported"
+    if number == ENETDOWN: return "network down"
+    if number == EHOSTDOWN: return "host down"
+    if number == ENAMETOOLONG: return "file name too long"
     return "unknown error"
 
 cdef struct Line:

@@ -80,11 +80,6 @@ cdef uint8_t net_rbuf[24576]            # one record and what came with it
 cdef uint8_t net_message[131400]        # one handshake message, CLIENT_HELLO_MAX
 cdef uint8_t net_wbuf[262144]           # our flight: chain and anchors' names at their largest
 
-cdef int64_t now_ms() noexcept nogil:
-    cdef timespec ts
-    clock_gettime(CLOCK_MONOTONIC, &ts)
-    return <int64_t>ts.tv_sec * 1000 + ts.tv_nsec // 1000000
-
 cdef void net_reap(Net *net) noexcept nogil:
     """Collect children that have ended, without waiting."""
     cdef int status = 0

@@ -7,7 +7,7 @@ cdef extern from "<errno.h>" nogil:
     int errno
     int EINTR, EAGAIN, EPERM, EPIPE, ECONNRESET, ENOENT, EACCES, ENOTDIR, EISDIR, EINVAL, ENOMEM, EMFILE
     int EPROTO, EBADF, ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EINPROGRESS, ENOTSOCK, ENOTCONN
-    int ENAMETOOLONG, EFBIG
+    int ENAMETOOLONG, EFBIG, ENOSYS, EOPNOTSUPP, EADDRNOTAVAIL, EAFNOSUPPORT, ENETDOWN, EHOSTDOWN
 
 cdef extern from "<time.h>" nogil:
     ctypedef long time_t
@@ -28,6 +28,7 @@ cdef extern from "<signal.h>" nogil:
     int sigaddset(sigset_t *s, int signum)
     int sigprocmask(int how, const sigset_t *s, sigset_t *old)
     int raise_ "raise"(int sig)
+    int kill(pid_t pid, int signum)
 
 cdef extern from "<sys/signalfd.h>" nogil:
     int SFD_CLOEXEC, SFD_NONBLOCK
@@ -73,7 +74,7 @@ cdef extern from "<sys/wait.h>" nogil:
     int WTERMSIG(int status)
 
 cdef extern from "<sys/prctl.h>" nogil:
-    int PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS
+    int PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG
     int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 
 cdef extern from "<sys/resource.h>" nogil:
@@ -89,7 +90,8 @@ cdef extern from "<sys/random.h>" nogil:
     ssize_t getrandom(void *buf, size_t len, unsigned int flags)
 
 cdef extern from "<sys/socket.h>" nogil:
-    int AF_UNIX, AF_INET, AF_INET6, SOCK_SEQPACKET, SOCK_CLOEXEC, SHUT_RD, SHUT_WR, MSG_NOSIGNAL
+    int AF_UNIX, AF_INET, AF_INET6, SOCK_STREAM, SOCK_SEQPACKET, SOCK_CLOEXEC, SOCK_NONBLOCK, SOL_SOCKET, SO_ERROR
+    int SHUT_RD, SHUT_WR, MSG_NOSIGNAL
     ctypedef unsigned int socklen_t
     struct sockaddr:
         unsigned short sa_family
@@ -102,6 +104,17 @@ cdef extern from "<sys/socket.h>" nogil:
     int MSG_DONTWAIT
     int setsockopt(int fd, int level, int name, const void *value, socklen_t n)
     ssize_t recv(int fd, void *buf, size_t n, int flags)
+    int socket(int domain, int type, int protocol)
+    int connect(int fd, const sockaddr *addr, socklen_t len)
+    int getsockopt(int fd, int level, int name, void *value, socklen_t *n)
+
+cdef extern from "<sys/un.h>" nogil:
+    struct sockaddr_un:
+        unsigned short sun_family
+        char sun_path[108]
+
+cdef extern from "<net/if.h>" nogil:
+    unsigned int if_nametoindex(const char *name)
 
 cdef extern from "<netinet/in.h>" nogil:
     struct in_addr:
@@ -114,7 +127,9 @@ cdef extern from "<netinet/in.h>" nogil:
     struct sockaddr_in6:
         uint16_t sin6_port
         in6_addr sin6_addr
+        uint32_t sin6_scope_id
     uint16_t ntohs(uint16_t n)
+    uint16_t htons(uint16_t n)
 
 cdef extern from "<netinet/tcp.h>" nogil:
     int IPPROTO_TCP, TCP_NODELAY
@@ -124,7 +139,9 @@ cdef extern from "<arpa/inet.h>" nogil:
     const char *inet_ntop(int af, const void *src, char *dst, socklen_t size)
 
 cdef extern from "<fcntl.h>" nogil:
-    int O_RDONLY, O_WRONLY, O_CLOEXEC, O_NONBLOCK, F_GETFL, F_SETFL, F_SETPIPE_SZ, F_SETOWN, F_SETSIG, F_DUPFD_CLOEXEC, O_ASYNC, O_NOCTTY
+    unsigned int SPLICE_F_MOVE, SPLICE_F_NONBLOCK
+    ssize_t splice(int source, off_t *off_in, int sink, off_t *off_out, size_t n, unsigned int flags)
+    int O_RDONLY, O_WRONLY, O_RDWR, O_CLOEXEC, O_NONBLOCK, F_GETFL, F_SETFL, F_SETPIPE_SZ, F_SETOWN, F_SETSIG, F_DUPFD_CLOEXEC, O_ASYNC, O_NOCTTY
     int fcntl(int fd, int cmd, ...)
     int open_ "open"(const char *path, int flags, ...)
 
@@ -134,10 +151,14 @@ cdef extern from "<sys/stat.h>" nogil:
         off_t st_size
     int fstat(int fd, stat_t *st)
     int S_ISREG(unsigned int mode)
+    int S_ISFIFO(unsigned int mode)
 
 cdef extern from "<unistd.h>" nogil:
     pid_t fork()
     pid_t getpid()
+    pid_t getppid()
+    uid_t geteuid()
+    int seteuid(uid_t uid)
     int pipe2(int *fds, int flags)
     int dup2(int a, int b)
     int close(int fd)
@@ -150,6 +171,7 @@ cdef extern from "<unistd.h>" nogil:
     int setuid(uid_t uid)
     int setgid(gid_t gid)
     int execvp(const char *file, char **argv)
+    int execv(const char *file, char **argv)
 
 cdef extern from "<grp.h>" nogil:
     int setgroups(size_t n, const gid_t *list)

@@ -19,6 +19,7 @@ PYTHON = {
     "logs": {"_bear"},
     "programs/__init__": {"errors", "options", "logs", "_version", "programs/*"},
     "programs/tlswrapper": {"_bear", "errors", "options", "policy", "logs"},
+    "programs/tlswrapper_tcp": {"_bear", "errors", "options", "logs"},
     "programs/bearwrap": {"_bear", "errors", "options", "logs", "programs/__init__"},
 }
 ALLOWED_OUTSIDE = {"posix", "sys", "__future__", "collections.abc", "types"}  # the last two for type checking only
@@ -26,7 +27,7 @@ ALLOWED_OUTSIDE = {"posix", "sys", "__future__", "collections.abc", "types"}  # 
 # the compiled half: groups in the order of their layers; a part may use its own group and the groups before it
 GROUPS = [
     ["limits", "alert", "cursor", "hello", "names", "address", "pem", "anchors", "hash", "records"],
-    ["log", "jail", "config", "descriptors", "ring", "port"],
+    ["log", "proxyline", "jail", "config", "descriptors", "ring", "port"],
     ["prog"],
     ["identity", "peer", "key", "keyrun"],
     ["engine", "net", "nethandshake", "netrun", "netclear", "netend"],
@@ -34,6 +35,7 @@ GROUPS = [
     ["face"],
 ]
 KEY, NET = GROUPS[3], GROUPS[4]
+TCP = ["resolver", "dial", "relay", "tcp"]  # tlswrapper-tcp
 # the only parts that read or write the descriptors that carry a connection's bytes
 MOVERS = {"keyrun", "netrun", "nethandshake", "netclear", "netend"}
 
@@ -105,6 +107,16 @@ def test_net_and_key_use_nothing_of_each_other() -> None:
         foreign = {name for part in theirs for name in defined(part)}
         wrong = {(part, name) for part in ours for name in used(part) & foreign}
         assert not wrong
+
+
+def test_tlswrapper_tcp_uses_nothing_of_the_wrapper() -> None:
+    """It stands on the same ground, the first two groups, and each part on those before it."""
+    ground = [part for group in GROUPS[:2] for part in group]
+    wrapper = {name: part for group in GROUPS[2:6] for part in group for name in defined(part)}
+    for at, part in enumerate(TCP):
+        own = {name for other in [*ground, *TCP[: at + 1]] for name in defined(other)}
+        foreign = {name for later in TCP[at + 1 :] for name in defined(later)} | set(wrapper)
+        assert not used(part) & (foreign - own), part
 
 
 def test_only_the_named_parts_move_bytes() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bearwrap import _bear, _version, errors, logs
+from bearwrap import _bear, _version, errors, logs, options
 from bearwrap.options import parse
 from bearwrap.programs import bearwrap as about
 from bearwrap.programs import tlswrapper
@@ -82,8 +82,8 @@ def test_every_option_and_no_other() -> None:
 def test_defaults_and_ranges() -> None:
     settings = tlswrapper.Settings()
     text = {item.split()[1]: item for item in items(PARTS["OPTIONS"])}
-    assert f"1 to {tlswrapper.TIMEOUT_MOST}, default {settings.idle.decode()}." in text["t"]
-    assert f"1 to {tlswrapper.TIMEOUT_MOST}, default {settings.handshake.decode()}." in text["T"]
+    assert f"1 to {options.TIMEOUT_MOST}, default {settings.idle.decode()}." in text["t"]
+    assert f"1 to {options.TIMEOUT_MOST}, default {settings.handshake.decode()}." in text["T"]
     assert settings.jail_directory.decode() in text["J"]
     assert settings.jail_directory.decode() in PARTS["FILES"]
     assert f"up to {tlswrapper.ENTRIES_MOST} times together" in text["d"]

@@ -26,9 +26,9 @@ INTERPRETER = re.compile(
 )
 
 
-def loaded(*arguments: str) -> set[str]:
+def loaded(*arguments: str, program: str = "tlswrapper") -> set[str]:
     """Modules that the script form loads for these arguments."""
-    command = [sys.executable, "-I", "-S", "-B", "-X", "importtime", ROOT / "build/bin-script/tlswrapper", *arguments]
+    command = [sys.executable, "-I", "-S", "-B", "-X", "importtime", ROOT / "build/bin-script" / program, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return set(re.findall(r"^import time:.*\| *([\w.]+)$", done.stderr, re.M)) - {"package"}
 
@@ -40,8 +40,13 @@ def test_the_modules_of_a_start() -> None:
     assert not {name for name in modules - ours if not INTERPRETER.fullmatch(name)}
 
 
+def test_the_modules_of_tlswrapper_tcp() -> None:
+    modules = {name for name in loaded("localhost", program="tlswrapper-tcp") if name.startswith("bearwrap")}
+    assert modules == OURS - {"bearwrap.policy", "bearwrap.programs.tlswrapper"} | {"bearwrap.programs.tlswrapper_tcp"}
+
+
 def test_the_native_program_has_exactly_our_modules_frozen() -> None:
-    """The same list, and the other program's module; nothing else can be imported, as there is no path."""
+    """The same list, and the other programs' modules; nothing else can be imported, as there is no path."""
     sys.path.insert(0, str(ROOT / "build-aux"))
     try:
         import freeze
@@ -50,4 +55,4 @@ def test_the_native_program_has_exactly_our_modules_frozen() -> None:
     wanted = OURS - {"bearwrap._bear"}
     frozen = set(freeze.collect(ROOT))
     assert frozen >= wanted
-    assert frozen - wanted <= {"bearwrap.programs.bearwrap"}
+    assert frozen - wanted <= {"bearwrap.programs.bearwrap", "bearwrap.programs.tlswrapper_tcp"}

@@ -31,6 +31,10 @@ def program_named(name: bytes) -> ModuleType:
         from bearwrap.programs import bearwrap
 
         return bearwrap
+    if name == b"tlswrapper-tcp":
+        from bearwrap.programs import tlswrapper_tcp
+
+        return tlswrapper_tcp
     from bearwrap.programs import tlswrapper
 
     return tlswrapper

@@ -6,7 +6,7 @@ import posix
 
 from bearwrap import _bear
 from bearwrap.errors import OptionError, UsageError
-from bearwrap.options import Option, number, parse
+from bearwrap.options import Option, parse, timeout
 from bearwrap.policy import Policy
 
 TYPE_CHECKING = False
@@ -42,7 +42,6 @@ OPTIONS = [
     Option("N", None, "encrypt from the start (default)"),
 ]
 ENTRIES_MOST = 4
-TIMEOUT_MOST = 86400
 EINVAL = 22
 REGULAR, DIRECTORY = 0o100000, 0o040000
 USER_FIELDS = {b"commonName": 1, b"emailAddress": 2}
@@ -148,17 +147,6 @@ def file_kind(path: bytes, failure: bytes) -> int:
         raise OptionError(failure + b" '" + path + b"'", why.errno or EINVAL) from None
     except ValueError:
         raise OptionError(failure + b" '" + path + b"'", EINVAL) from None
-
-
-def timeout(text: bytes) -> int:
-    """Seconds of -t or -T. Raises OptionError."""
-    seconds = number(text, 1, TIMEOUT_MOST)
-    if seconds is None:
-        quoted = b"'" + text + b"'"
-        raise OptionError(b"unable to parse timeout from the string " + quoted
-                          + b", timeout must be a number in the range <1,86400>", EINVAL,
-                          detail=quoted + b" is not a valid number in the range <1,86400>")
-    return seconds
 
 
 def start(args: Sequence[bytes], log: Log) -> int:

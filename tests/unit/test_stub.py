@@ -10,7 +10,7 @@ import pytest
 from bearwrap import _bear
 from tests.harness import ROOT
 
-FACE = (ROOT / "src" / "face.pxi").read_text()
+FACE = "".join(path.read_text() for path in sorted((ROOT / "src").glob("*face.pxi")))
 STUB = ast.parse((ROOT / "bearwrap" / "_bear.pyi").read_text())
 
 Parameters = list[tuple[str, bool]]  # name, whether it has a default
@@ -85,11 +85,13 @@ def test_tables_have_the_keys_of_the_stub() -> None:
     assert keys["_BuildFacts"] == set(_bear.build_facts())
 
 
-def test_settings_are_what_the_face_reads() -> None:
-    """The protocol lists each attribute that serve_connection takes from its settings, and none more."""
-    (settings,) = (node for node in STUB.body if isinstance(node, ast.ClassDef) and node.name == "_Settings")
-    named = {item.name for item in settings.body if isinstance(item, ast.FunctionDef)}
-    assert named == set(re.findall(r"\bsettings\.(\w+)", FACE))
+@pytest.mark.parametrize("parameter", ["settings", "forwarding"])
+def test_settings_are_what_the_face_reads(parameter: str) -> None:
+    """Each protocol lists every attribute that its function takes, and none more."""
+    name = "_" + parameter.capitalize()
+    (protocol,) = (node for node in STUB.body if isinstance(node, ast.ClassDef) and node.name == name)
+    named = {item.name for item in protocol.body if isinstance(item, ast.FunctionDef)}
+    assert named == set(re.findall(rf"\b{parameter}\.(\w+)", FACE))
 
 
 @pytest.mark.parametrize(

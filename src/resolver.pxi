@@ -1,0 +1,233 @@
+# resolver - from a host's name to its addresses, in a process of its own and with a deadline.
+#
+# Name services load foreign code and parse what the network sends, so they stay out of this process: a child takes
+# the jail's uid (it needs files, so no chroot), may gain no privileges, and becomes getent(1), whose lines are read
+# through a pipe. Literal addresses need none of that. Works before the jail only.
+
+cdef enum:
+    TARGETS_MAX = 16            # addresses of one host that are tried
+    HOST_MAX = 255              # a DNS name is at most 253 bytes
+    GETENT_BYTES = 16384        # of getent's answer: more than TARGETS_MAX times its three lines
+    CHILD_NO_JAIL = 112         # exit codes of the child before it is getent
+    CHILD_NO_GETENT = 113
+    EV_ANSWER = 0
+    EV_STOP = 1
+
+cdef struct Target:
+    char ip[48]                 # canonical text, with %ZONE if it has one
+    int family
+    uint8_t raw[16]
+    uint32_t zone               # interface of a link-local address, 0 without
+
+cdef struct Targets:
+    Target list[16]
+    int count
+
+cdef bint target_parse(Target *t, const char *text, size_t n) noexcept nogil:
+    """A literal address, IPv6 possibly with %ZONE; a v4-mapped one becomes IPv4. False when it is none."""
+    cdef char plain[48]
+    cdef char normal[48]
+    cdef char *zone
+    cdef const char *suffix = ""
+    if n == 0 or n >= IP_MAX:
+        return False
+    memcpy(plain, text, n)
+    plain[n] = 0
+    memset(t, 0, sizeof(Target))
+    zone = strchr(plain, c'%')
+    if zone != NULL:
+        t.zone = if_nametoindex(zone + 1)
+        if t.zone == 0:
+            return False
+        zone[0] = 0
+        suffix = zone + 1
+    if not ip_normalize(plain, 0, normal):
+        return False
+    t.family = AF_INET6 if strchr(normal, c':') != NULL else AF_INET
+    if zone != NULL and (t.family != AF_INET6 or strlen(normal) + strlen(suffix) + 2 > IP_MAX):
+        return False
+    strcpy(t.ip, normal)
+    if zone != NULL:
+        snprintf(t.ip + strlen(normal), IP_MAX - strlen(normal), "%%%s", suffix)
+    return inet_pton(t.family, normal, t.raw) == 1
+
+cdef void targets_add(Targets *all, Target *t) noexcept nogil:
+    """Keep an address that is new, while there is room."""
+    cdef int i
+    for i in range(all.count):
+        if all.list[i].family == t.family and all.list[i].zone == t.zone and memcmp(all.list[i].raw, t.raw, 16) == 0:
+            return
+    if all.count < TARGETS_MAX:
+        all.list[all.count] = t[0]
+        all.count += 1
+
+cdef void targets_parse(Targets *all, const char *lines, size_t n) noexcept nogil:
+    """The addresses in the lines of `getent ahosts`, `ADDRESS STREAM|DGRAM|RAW [NAME]`; a line cut short is left out."""
+    cdef const char *end = lines + n
+    cdef const char *eol
+    cdef const char *p
+    cdef Target t
+    all.count = 0
+    while lines < end:
+        eol = <const char *>memchr(lines, c'\n', <size_t>(end - lines))
+        if eol == NULL:
+            return
+        p = lines
+        while p < eol and p[0] != c' ':
+            p += 1
+        if memmem(p, <size_t>(eol - p), b" STREAM", 7) != NULL and target_parse(&t, lines, <size_t>(p - lines)):
+            targets_add(all, &t)
+        lines = eol + 1
+
+cdef void targets_order(Targets *all) noexcept nogil:
+    """Shuffle, so that load spreads over a host's addresses, then one IPv6 address first."""
+    cdef uint32_t random[16]
+    cdef Target swap
+    cdef int i, j
+    if getrandom(random, sizeof(random), 0) != sizeof(random):
+        return
+    for i in range(all.count - 1, 0, -1):
+        j = <int>(random[i] % <uint32_t>(i + 1))
+        swap = all.list[i]
+        all.list[i] = all.list[j]
+        all.list[j] = swap
+    for i in range(all.count):
+        if all.list[i].family == AF_INET6:
+            swap = all.list[i]
+            all.list[i] = all.list[0]
+            all.list[0] = swap
+            return
+
+cdef void resolver_child(const char *host, Jail *jail, int sink, pid_t parent) noexcept nogil:
+    """Become getent, with no more rights than it needs; never returns."""
+    cdef char *argv[5]
+    cdef sigset_t none
+    cdef uid_t uid = 0
+    cdef int null
+    log_state.process = "resolver"
+    if not jail_identity(jail, &uid):
+        _exit(CHILD_NO_JAIL)
+    if setuid(uid) < 0:
+        failed("setuid", uid)
+        _exit(CHILD_NO_JAIL)
+    # after setuid, which clears the first; a parent that died before it is seen as another parent
+    if prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 or getppid() != parent \
+            or prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 or not limit_to(RLIMIT_CORE, 0, "setrlimit CORE") \
+            or not limit_to(RLIMIT_NPROC, 0, "setrlimit NPROC") \
+            or not limit_to(RLIMIT_DATA, MEMORY_MAX, "setrlimit DATA"):
+        _exit(CHILD_NO_JAIL)
+    null = open_("/dev/null", O_RDWR)
+    if null < 0 or dup2(null, 0) < 0 or dup2(sink, 1) < 0:
+        _exit(CHILD_NO_GETENT)
+    dup2(null, 2)
+    close_range(3, ~<unsigned>0, 0)
+    sigemptyset(&none)
+    signal(SIGPIPE, SIG_DFL)
+    sigprocmask(SIG_SETMASK, &none, NULL)
+    argv[0] = "getent"
+    argv[1] = "ahosts"
+    argv[2] = "--"
+    argv[3] = <char *>host
+    argv[4] = NULL
+    execv("/usr/bin/getent", argv)
+    _exit(CHILD_NO_GETENT)
+
+cdef void resolver_failed(const char *host, const char *port, int err) noexcept nogil:
+    cdef char m[1024]
+    snprintf(m, sizeof(m), "unable to resolve host '%.700s' or port '%.16s'", host, port)
+    log_fatal(m, err)
+
+cdef void resolver_no_name(const char *host) noexcept nogil:
+    cdef char m[1024]
+    snprintf(m, sizeof(m), "unable to resolve host '%.700s': name not exist", host)
+    log_fatal(m, 0)
+
+cdef ssize_t resolver_answer(int epoll, int fd, int64_t deadline, char *lines, bint *stopped) noexcept nogil:
+    """getent's whole answer, or as much as GETENT_BYTES holds; -1 with errno after the deadline."""
+    cdef epoll_event event
+    cdef size_t have = 0
+    cdef ssize_t n
+    cdef int64_t left
+    while have < GETENT_BYTES:
+        n = read(fd, lines + have, GETENT_BYTES - have)
+        if n > 0:
+            have += <size_t>n
+        elif n == 0:
+            break
+        elif errno == EAGAIN:
+            left = deadline - now_ms()
+            if left <= 0:
+                set_errno(ETIMEDOUT)
+                return -1
+            if epoll_wait(epoll, &event, 1, <int>(left if left < 60000 else 60000)) == 1 \
+                    and event.data.u32 == EV_STOP:
+                stopped[0] = True
+                return -1
+        elif errno != EINTR:
+            return -1
+    return <ssize_t>have
+
+cdef bint resolve(const char *host, const char *port, Jail *jail, int64_t deadline, int stop, Targets *out,
+                  bint *stopped) noexcept nogil:
+    """The addresses of a host in the order to try them; False after a fatal line, or when `stop` became readable.
+
+    deadline: monotonic ms. stop: a descriptor that ends the wait, -1 without; stopped tells that it did. No child
+    is left in any case.
+    """
+    cdef char lines[16384]
+    cdef char m[64]
+    cdef Target literal
+    cdef int fds[2]
+    cdef int epoll, status = 0, err
+    cdef ssize_t n = -1
+    cdef pid_t parent = getpid(), child
+    out.count = 0
+    stopped[0] = False
+    if target_parse(&literal, host, strlen(host)):
+        targets_add(out, &literal)
+        return True
+    if not 0 < strlen(host) <= HOST_MAX:
+        resolver_no_name(host)
+        return False
+    if pipe2(fds, O_CLOEXEC) < 0:
+        log_fatal("unable to create pipe", errno)
+        return False
+    child = fork()
+    if child == 0:
+        resolver_child(host, jail, fds[1], parent)
+    err = errno
+    close(fds[1])
+    epoll = epoll_create1(EPOLL_CLOEXEC)
+    if child > 0 and epoll >= 0 and nonblocking(fds[0]) and watch(epoll, fds[0], EPOLLIN, EV_ANSWER) \
+            and (stop < 0 or watch(epoll, stop, EPOLLIN, EV_STOP)):
+        n = resolver_answer(epoll, fds[0], deadline, lines, stopped)
+        err = errno
+    elif child > 0:
+        err = errno
+    close(fds[0])
+    close(epoll)
+    if child < 0:
+        log_fatal("unable to fork", err)
+        return False
+    # at the end of its answer it has exited or has nothing more to say: its exit code stays if it has one
+    kill(child, SIGKILL)
+    while waitpid(child, &status, 0) < 0 and errno == EINTR:
+        pass
+    if stopped[0]:
+        return False
+    if WIFEXITED(status) and WEXITSTATUS(status) == CHILD_NO_JAIL:
+        jail_refused()
+        return False
+    if WIFEXITED(status) and WEXITSTATUS(status) == CHILD_NO_GETENT:
+        log_error("unable to run /usr/bin/getent", 0)
+        n = -1
+        err = 0
+    if n < 0:
+        resolver_failed(host, port, err)
+        return False
+    targets_parse(out, lines, <size_t>n)
+    if out.count == 0:
+        resolver_no_name(host)
+        return False
+    targets_order(out)
+    return True
