@@ -327,6 +327,7 @@ def test_a_unix_socket_sees_the_jails_account(ours: Program, account: str | None
         assert peer.recv(5) == b"there"
         peer.sendall(b"back")
         assert w.client.recv(4) == b"back"
+        assert w.wait_stderr("connected to")
         assert w.texts("info") == [f"connected to {words[0]}"]
 
 
