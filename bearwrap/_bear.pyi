@@ -310,3 +310,57 @@ def forward_connection(forwarding: _Forwarding, started_ms: int) -> int:
 
     started_ms: when the time of -T began.
     """
+
+# tlswrapper-smtp: one session a process. Ends: 0 the client's input, 1 its output, 2 prog's input, 3 its output, 4 the
+# greylist server. A read or a write that cannot be done is an OSError: ETIMEDOUT after the patience or at the deadline
+# of smtp_prepare(), EINTR when SIGTERM came, EBADF without such an end.
+
+def smtp_starttls_possible() -> bool:
+    """Whether descriptor 5 can be written and 6 read. To be asked before anything is opened; prog gets neither."""
+
+def smtp_prepare(deadline_ms: int, patience_ms: int) -> bool:
+    """Take SIGTERM and SIGCHLD as events and the times of the session (monotonic; of one read or write).
+
+    False after a fatal line.
+    """
+
+def smtp_resolve_greylist(
+    host: bytes, port_text: bytes, port: int, jail_account: bytes | None, jail_directory: bytes
+) -> int:
+    """Before the jail: the greylist server's addresses and sockets. 0; -1 after a fatal line; EINTR for SIGTERM."""
+
+def smtp_start(prog: list[bytes], account: bytes | None, jail_account: bytes | None, jail_directory: bytes) -> bool:
+    """Fork prog (it waits) and go to jail. False after a fatal line."""
+
+def smtp_connect_greylist() -> int:
+    """In the jail: connect to the greylist server. 0 or an errno (EINTR for SIGTERM); a warning for each address."""
+
+def smtp_close_greylist() -> None:
+    """Close the connection to the greylist server; its end is gone."""
+
+def smtp_run_prog() -> bool:
+    """Let prog become its program. False when it is gone."""
+
+def smtp_client_address() -> bytes:
+    """The client's address, canonical, from the environment or the socket, else `::`; log lines have it from now on."""
+
+def smtp_read(end: int) -> bytes:
+    """At most 16 KiB, empty at EOF."""
+
+def smtp_write(end: int, data: bytes | bytearray) -> None:
+    """All of it; each piece that is taken begins the patience anew."""
+
+def smtp_drain_greylist() -> bytes:
+    """What the greylist server has sent so far, without waiting."""
+
+def smtp_begin_tls() -> tuple[bytes, int] | None:
+    """Ask tlswrapper for TLS and wait for it; clear bytes that come until then are dropped.
+
+    None when TLS has begun, else what went wrong and an errno or 0.
+    """
+
+def smtp_finish(orderly: bool) -> int:
+    """Close all ends and wait for prog, which is signalled when it stays; the exit code of the program.
+
+    orderly: after QUIT, when prog has until the deadline and its exit code counts.
+    """

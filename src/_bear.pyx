@@ -56,6 +56,10 @@ include "resolver.pxi"
 include "dial.pxi"
 include "relay.pxi"
 include "tcp.pxi"
+# tlswrapper-smtp
+include "smtp.pxi"
+include "greylist.pxi"
 # what Python sees
 include "face.pxi"
 include "tcpface.pxi"
+include "smtpface.pxi"

@@ -41,22 +41,6 @@ cdef void close_both(int *fds) noexcept nogil:
     close(fds[0])
     close(fds[1])
 
-cdef void close_inherited(Pipes *p) noexcept nogil:
-    """Close what the super-server left open: prog may want it (it has its copy by now), net and key must not have it."""
-    cdef const int *own = <const int *>p        # nothing but descriptors, -1 where there is none
-    cdef int i, after, at = 3
-    while True:
-        after = -1
-        for i in range(<int>(sizeof(Pipes) // sizeof(int))):
-            if own[i] >= at and (after < 0 or own[i] < after):
-                after = own[i]
-        if after < 0:
-            break
-        if after > at:
-            close_range(<unsigned>at, <unsigned>(after - 1), 0)
-        at = after + 1
-    close_range(<unsigned>at, ~<unsigned>0, 0)
-
 cdef bint proxy_receive(Net *net) noexcept nogil:
     """Read the PROXY v1 line, at most until the deadline."""
     cdef ProxyLine line
@@ -135,7 +119,7 @@ cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
         close(p.ack[0])
     else:
         close(p.to_prog[0])
-    close_inherited(&p)
+    close_inherited(<const int *>&p, <int>(sizeof(Pipes) // sizeof(int)))   # nothing but descriptors
     if net.prog > 0:
         net.key = fork()
         if net.key == 0:
@@ -167,7 +151,8 @@ cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
     engine.port = net.port
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     if not ring_side(&net.ring, ring, False, p.wake_key) or not net_prepare(net, p.wake_net) \
-            or fcntl(net.killer_read, F_SETOWN, net.prog) < 0 or fcntl(net.killer_read, F_SETFL, O_ASYNC) < 0:
+            or fcntl(net.killer_read, F_SETOWN, net.prog) < 0 or fcntl(net.killer_read, F_SETSIG, SIGURG) < 0 \
+            or fcntl(net.killer_read, F_SETFL, O_ASYNC) < 0:
         log_fatal("unable to prepare the connection", errno)
         return 111
     if config.delayed and not clear_prepare(net, p.to_prog[1], p.to_prog[0], p.from_prog[0], p.control[0], p.ack[1]):

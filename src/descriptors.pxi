@@ -17,6 +17,24 @@ cdef bint nonblocking(int fd) noexcept nogil:
     cdef int flags = fcntl(fd, F_GETFL)
     return flags >= 0 and fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0
 
+cdef void close_inherited(const int *own, int n) noexcept nogil:
+    """Close what the super-server left open: prog may want it (it has its copy by now), a jailed process must not have it.
+
+    own: the n descriptors to keep besides 0, 1 and 2; -1 where there is none.
+    """
+    cdef int i, after, at = 3
+    while True:
+        after = -1
+        for i in range(n):
+            if own[i] >= at and (after < 0 or own[i] < after):
+                after = own[i]
+        if after < 0:
+            break
+        if after > at:
+            close_range(<unsigned>at, <unsigned>(after - 1), 0)
+        at = after + 1
+    close_range(<unsigned>at, ~<unsigned>0, 0)
+
 cdef int64_t now_ms() noexcept nogil:
     """The monotonic clock."""
     cdef timespec ts

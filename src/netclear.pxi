@@ -34,6 +34,7 @@ cdef struct Clear:
     bint hello              # `up` looks like a ClientHello
     char word[9]            # the last word of the client's current line, upper case, cut
     size_t word_len
+    size_t blanks           # in that line so far
     uint8_t down[8192]      # prog -> client
     size_t down_at
     size_t down_len
@@ -81,18 +82,24 @@ cdef void clear_dismiss_key(Net *net) noexcept nogil:
         clear_close(net, &net.port)
 
 cdef size_t clear_line(Clear *c, const uint8_t *p, size_t n) noexcept nogil:
-    """Bytes up to the end of the first line that may ask for TLS: its last word is STARTTLS, STLS or TLS; n without."""
-    cdef size_t i
+    """Bytes up to the end of the first line that may ask for TLS: one or two words, the last STARTTLS, STLS or TLS.
+
+    n when there is none."""
+    cdef size_t i, blanks
     cdef char x
     for i in range(n):
         x = <char>p[i]
         if x == c'\n':
             c.word[c.word_len if c.word_len < sizeof(c.word) else 0] = 0
             c.word_len = 0
-            if strcmp(c.word, "STARTTLS") == 0 or strcmp(c.word, "STLS") == 0 or strcmp(c.word, "TLS") == 0:
+            blanks = c.blanks
+            c.blanks = 0
+            if blanks <= 1 and (strcmp(c.word, "STARTTLS") == 0 or strcmp(c.word, "STLS") == 0
+                                or strcmp(c.word, "TLS") == 0):
                 return i + 1
         elif x == c' ' or x == c'\t':
             c.word_len = 0
+            c.blanks += 1
         elif x != c'\r':
             if c.word_len < sizeof(c.word):
                 c.word[c.word_len] = x - 32 if c'a' <= x <= c'z' else x

@@ -22,7 +22,7 @@ cdef extern from "<signal.h>" nogil:
         pass
     ctypedef void (*sighandler_t)(int) noexcept nogil
     sighandler_t SIG_DFL, SIG_IGN
-    int SIGPIPE, SIGCHLD, SIGTERM, SIGKILL, SIGALRM, SIGSTOP, SIG_BLOCK, SIG_SETMASK
+    int SIGPIPE, SIGCHLD, SIGTERM, SIGKILL, SIGALRM, SIGSTOP, SIGURG, SIG_BLOCK, SIG_SETMASK
     sighandler_t signal(int signum, sighandler_t handler)
     int sigemptyset(sigset_t *s)
     int sigaddset(sigset_t *s, int signum)
@@ -37,7 +37,7 @@ cdef extern from "<sys/signalfd.h>" nogil:
     int signalfd(int fd, const sigset_t *mask, int flags)
 
 cdef extern from "<sys/epoll.h>" nogil:
-    int EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL
+    int EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD
     uint32_t EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR, EPOLLRDHUP, EPOLLET
     ctypedef union epoll_data_t:
         uint32_t u32
@@ -142,8 +142,13 @@ cdef extern from "<fcntl.h>" nogil:
     unsigned int SPLICE_F_MOVE, SPLICE_F_NONBLOCK
     ssize_t splice(int source, off_t *off_in, int sink, off_t *off_out, size_t n, unsigned int flags)
     int O_RDONLY, O_WRONLY, O_RDWR, O_CLOEXEC, O_NONBLOCK, F_GETFL, F_SETFL, F_SETPIPE_SZ, F_SETOWN, F_SETSIG, F_DUPFD_CLOEXEC, O_ASYNC, O_NOCTTY
+    int O_ACCMODE, F_SETFD, FD_CLOEXEC
     int fcntl(int fd, int cmd, ...)
     int open_ "open"(const char *path, int flags, ...)
+
+cdef extern from "<sys/ioctl.h>" nogil:
+    unsigned long FIONREAD
+    int ioctl(int fd, unsigned long request, ...)
 
 cdef extern from "<sys/stat.h>" nogil:
     struct stat_t "stat":

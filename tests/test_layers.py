@@ -19,7 +19,11 @@ PYTHON = {
     "logs": {"_bear"},
     "programs/__init__": {"errors", "options", "logs", "_version", "programs/*"},
     "programs/tlswrapper": {"_bear", "errors", "options", "policy", "logs"},
+    "greylist": {"options"},
+    "smtp": {"greylist"},
+    "smtpsession": {"_bear", "greylist", "logs", "smtp"},
     "programs/tlswrapper_tcp": {"_bear", "errors", "options", "logs"},
+    "programs/tlswrapper_smtp": {"_bear", "errors", "options", "logs", "greylist", "smtp", "smtpsession"},
     "programs/bearwrap": {"_bear", "errors", "options", "logs", "programs/__init__"},
 }
 ALLOWED_OUTSIDE = {"posix", "sys", "__future__", "collections.abc", "types"}  # the last two for type checking only
@@ -36,6 +40,7 @@ GROUPS = [
 ]
 KEY, NET = GROUPS[3], GROUPS[4]
 TCP = ["resolver", "dial", "relay", "tcp"]  # tlswrapper-tcp
+SMTP = ["resolver", "dial", "smtp", "greylist"]  # tlswrapper-smtp
 # the only parts that read or write the descriptors that carry a connection's bytes
 MOVERS = {"keyrun", "netrun", "nethandshake", "netclear", "netend"}
 
@@ -109,13 +114,14 @@ def test_net_and_key_use_nothing_of_each_other() -> None:
         assert not wrong
 
 
-def test_tlswrapper_tcp_uses_nothing_of_the_wrapper() -> None:
-    """It stands on the same ground, the first two groups, and each part on those before it."""
-    ground = [part for group in GROUPS[:2] for part in group]
-    wrapper = {name: part for group in GROUPS[2:6] for part in group for name in defined(part)}
-    for at, part in enumerate(TCP):
-        own = {name for other in [*ground, *TCP[: at + 1]] for name in defined(other)}
-        foreign = {name for later in TCP[at + 1 :] for name in defined(later)} | set(wrapper)
+@pytest.mark.parametrize(("parts", "groups"), [(TCP, 2), (SMTP, 3)], ids=["tcp", "smtp"])
+def test_companions_use_nothing_of_the_wrapper(parts: list[str], groups: int) -> None:
+    """They stand on the same ground, the first two groups (and prog's, for smtp), and each part on those before it."""
+    ground = [part for group in GROUPS[:groups] for part in group]
+    wrapper = {name: part for group in GROUPS[groups:6] for part in group for name in defined(part)}
+    for at, part in enumerate(parts):
+        own = {name for other in [*ground, *parts[: at + 1]] for name in defined(other)}
+        foreign = {name for later in parts[at + 1 :] for name in defined(later)} | set(wrapper)
         assert not used(part) & (foreign - own), part
 
 

@@ -45,6 +45,14 @@ def test_the_modules_of_tlswrapper_tcp() -> None:
     assert modules == OURS - {"bearwrap.policy", "bearwrap.programs.tlswrapper"} | {"bearwrap.programs.tlswrapper_tcp"}
 
 
+SMTP = {f"bearwrap.{name}" for name in ("greylist", "smtp", "smtpsession", "programs.tlswrapper_smtp")}
+
+
+def test_the_modules_of_tlswrapper_smtp() -> None:
+    modules = {name for name in loaded("-t", "0", "x", program="tlswrapper-smtp") if name.startswith("bearwrap")}
+    assert modules == OURS - {"bearwrap.policy", "bearwrap.programs.tlswrapper"} | SMTP
+
+
 def test_the_native_program_has_exactly_our_modules_frozen() -> None:
     """The same list, and the other programs' modules; nothing else can be imported, as there is no path."""
     sys.path.insert(0, str(ROOT / "build-aux"))
@@ -55,4 +63,4 @@ def test_the_native_program_has_exactly_our_modules_frozen() -> None:
     wanted = OURS - {"bearwrap._bear"}
     frozen = set(freeze.collect(ROOT))
     assert frozen >= wanted
-    assert frozen - wanted <= {"bearwrap.programs.bearwrap", "bearwrap.programs.tlswrapper_tcp"}
+    assert frozen - wanted <= {"bearwrap.programs.bearwrap", "bearwrap.programs.tlswrapper_tcp"} | SMTP

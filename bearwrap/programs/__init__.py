@@ -35,6 +35,10 @@ def program_named(name: bytes) -> ModuleType:
         from bearwrap.programs import tlswrapper_tcp
 
         return tlswrapper_tcp
+    if name == b"tlswrapper-smtp":
+        from bearwrap.programs import tlswrapper_smtp
+
+        return tlswrapper_smtp
     from bearwrap.programs import tlswrapper
 
     return tlswrapper
