@@ -96,6 +96,10 @@ cdef int check_extension(ClientHello *h, uint32_t kind, Cursor e) noexcept nogil
             return refuse(h, DECODE_ERROR, "malformed supported_versions")
         h.versions = items.p
         h.versions_len = items.left
+        for i in range(0, items.left, 2):
+            if items.p[i] == 3 and items.p[i + 1] <= 3:
+                return 0
+        return refuse(h, PROTOCOL_VERSION, "no version below TLS 1.3 offered")
     elif kind == 0xFF01:                                            # renegotiation_info, RFC 5746 section 3.6
         items = take_vector(&e, 1)
         if e.bad or e.left:
