@@ -287,15 +287,6 @@ def serve_key(
 
 # tlswrapper-tcp
 
-def resolve_host(
-    host: bytes, port: bytes, deadline_ms: int, jail_account: bytes | None, jail_directory: bytes
-) -> list[bytes]:
-    """The addresses of a host, at most 16, in the order to try them, as canonical text; before the jail only.
-
-    A literal is itself. Any other name is looked up by a child with the jail's uid, until deadline_ms. Empty when the
-    fatal line that says why is written; port is for that line alone.
-    """
-
 def parse_ahosts(answer: bytes) -> list[bytes]:
     """The addresses in the output of `getent ahosts`, each once, at most 16; lines of another kind are passed over."""
 

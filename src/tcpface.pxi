@@ -1,15 +1,5 @@
 # tcpface - what Python sees of tlswrapper-tcp. Types and docstrings: bearwrap/_bear.pyi.
 
-def resolve_host(bytes host, bytes port, int64_t deadline_ms, bytes jail_account, bytes jail_directory):
-    cdef Targets found
-    cdef Jail jail
-    cdef bint stopped
-    jail.account = c_text(jail_account)
-    jail.directory = c_text(jail_directory)
-    if not resolve(c_text(host), c_text(port), &jail, deadline_ms, -1, &found, &stopped):
-        return []
-    return [found.list[i].ip for i in range(found.count)]
-
 def parse_ahosts(bytes answer):
     cdef Targets found
     targets_parse(&found, answer, len(answer))

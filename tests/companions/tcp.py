@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import socket
 import subprocess
 import tempfile
@@ -14,6 +15,7 @@ from pathlib import Path
 from tests.harness import LIMIT_S, OURS, Argument, Program, Wrapped, missing_peer, require_program
 
 TOOL = "tlswrapper-tcp"
+SIZE = 131_072  # bytes each way
 
 
 def tool(program: Program = OURS) -> Path:
@@ -64,6 +66,19 @@ def accept(listener: socket.socket) -> socket.socket:
     sock = listener.accept()[0]
     sock.settimeout(LIMIT_S)
     return sock
+
+
+@contextlib.contextmanager
+def joined(
+    *options: str, families: tuple[str, str] = ("tcp", "tcp"), **more: object
+) -> Iterator[tuple[Tcp, socket.socket]]:
+    """A relay between a client and a host of these families, and the host's end of its connection."""
+    with (
+        host(families[1]) as (listener, words),
+        Tcp([*options, *words], family=families[0], **more) as w,  # type: ignore[arg-type]
+        accept(listener) as peer,
+    ):
+        yield w, peer
 
 
 @contextlib.contextmanager
@@ -189,3 +204,22 @@ def in_thread(work: Callable[[], object]) -> Callable[[], object]:
         return result[0]
 
     return join
+
+
+def noise(seed: int, size: int = SIZE) -> bytes:
+    """Bytes that are the same for the same seed."""
+    return random.Random(seed).randbytes(size)
+
+
+def finish(sock: socket.socket, data: bytes) -> None:
+    """Send all and half-close."""
+    sock.sendall(data)
+    sock.shutdown(socket.SHUT_WR)
+
+
+def send_what_goes(sock: socket.socket, most: int) -> None:
+    """Send zeros until the other side takes no more."""
+    piece = bytes(1 << 20)
+    with contextlib.suppress(OSError):
+        for _ in range(most >> 20):
+            sock.sendall(piece)

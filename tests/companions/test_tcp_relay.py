@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import random
 import select
 import socket
-import struct
-import termios
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.companions.tcp import Tcp, accept, host, in_thread
+from tests.companions.tcp import SIZE, Tcp, accept, finish, host, in_thread, joined, noise, tool
 from tests.harness import (
     LIMIT_S,
     Deadline,
@@ -25,33 +21,13 @@ from tests.harness import (
     needs_root,
     read_exactly,
     require_peer,
-    reset,
+    run_plain,
     wait_gone,
     wait_ready,
 )
 
 pytestmark = needs_root
-SIZE = 131_072
 FAMILIES = [("tcp", "tcp"), ("tcp", "tcp6"), ("tcp6", "unix"), ("unix", "tcp"), ("pipes", "tcp"), ("pipes", "unix")]
-
-
-def noise(seed: int, size: int = SIZE) -> bytes:
-    return random.Random(seed).randbytes(size)
-
-
-@contextmanager
-def joined(
-    families: tuple[str, str] = ("tcp", "tcp"), *options: str, **more: object
-) -> Iterator[tuple[Tcp, socket.socket]]:
-    """A relay and the host's end of its connection."""
-    with host(families[1]) as (listener, words):  # noqa: SIM117
-        with Tcp([*options, *words], family=families[0], **more) as w, accept(listener) as peer:
-            yield w, peer
-
-
-def finish(sock: socket.socket, data: bytes) -> None:
-    sock.sendall(data)
-    sock.shutdown(socket.SHUT_WR)
 
 
 # --- half-close in every order ---
@@ -137,10 +113,8 @@ ORDERS = [client_first, host_first, at_once, client_reads_late, client_ends_at_o
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: order.__name__)
 @pytest.mark.parametrize("families", FAMILIES, ids="-".join)
-def test_half_close(
-    ours: Program, families: tuple[str, str], order: Callable[[socket.socket, socket.socket], None]
-) -> None:
-    with joined(families, "-vv") as (w, peer):
+def test_half_close(families: tuple[str, str], order: Callable[[socket.socket, socket.socket], None]) -> None:
+    with joined("-vv", families=families) as (w, peer):
         order(w.client, peer)
         w.client.close()
         peer.close()
@@ -208,16 +182,15 @@ def test_bulk_both_ways(ours: Program, families: tuple[str, str]) -> None:
         return hashlib.sha256(b"".join(parts[number] for number in order * total)).hexdigest()
 
     up, down = [0, 1, 2, 3], [3, 1, 0, 2]
-    with joined(families) as (w, peer):
+    with joined(families=families) as (w, peer):
         for sock in (w.client, peer):
             sock.settimeout(60)
-        work = [
-            in_thread(lambda: send(w.client, up)),
-            in_thread(lambda: send(peer, down)),
-            in_thread(lambda: digest(peer, 3000)),
-        ]
+        senders = [in_thread(lambda: send(w.client, up)), in_thread(lambda: send(peer, down))]
+        reader = in_thread(lambda: digest(peer, 3000))
         assert digest(w.client, 1 << 16) == expected(down)
-        assert work[2]() == expected(up)
+        assert reader() == expected(up)
+        for sender in senders:
+            sender()
         assert w.wait() == 0
 
 
@@ -282,14 +255,10 @@ def test_it_does_not_spin_when_a_side_is_over(ours: Program) -> None:
 def test_files(ours: Program, tmp_path: Path, append: bool) -> None:
     """From a file to a file; one opened to append cannot be spliced to."""
     (tmp_path / "in").write_bytes(noise(1, 1 << 20))
-    with (
-        host() as (listener, words),
-        open(tmp_path / "in", "rb") as source,
-        open(tmp_path / "out", "ab" if append else "wb") as sink,
-    ):
+    with open(tmp_path / "in", "rb") as source, open(tmp_path / "out", "ab" if append else "wb") as sink:
         sink.write(b"before ")
         sink.flush()
-        with Tcp(words, stdin=source.fileno(), stdout=sink.fileno()) as w, accept(listener) as peer:
+        with joined(stdin=source.fileno(), stdout=sink.fileno()) as (w, peer):
             assert ending(peer) == (noise(1, 1 << 20), "eof")
             finish(peer, noise(2))
             assert w.wait() == 0
@@ -329,85 +298,42 @@ def test_a_kernel_without_splice(ours: Program, failure: str) -> None:
         assert w.wait() == 0
 
 
-# --- ends that are no half-close ---
+# --- many, and by hand ---
 
 
-def test_a_client_that_resets_ends_it(ours: Program) -> None:
-    with joined() as (w, peer):
-        w.client.sendall(b"x")
-        assert peer.recv(1) == b"x"
-        reset(w.client)
-        assert ending(peer)[1] == "eof"
-        assert w.wait(5) == 0
-        assert w.no_process_left()
+def test_a_hundred_at_once(ours: Program) -> None:
+    """Each its own megabyte, byte-exact, and no process left."""
+    with host() as (listener, words):
+        listener.listen(128)
+        runs = [Tcp(words, program=ours) for _ in range(100)]
+        try:
+            senders = [in_thread(lambda w=w, n=n: finish(w.client, noise(n, 1 << 18))) for n, w in enumerate(runs)]  # type: ignore[misc]
+            seen = set()
+            for _ in runs:
+                with accept(listener) as peer:
+                    data, end = ending(peer)
+                    assert (len(data), end) == (1 << 18, "eof")
+                    seen.add(hashlib.sha256(data).digest())
+            for sender in senders:
+                sender()
+            assert seen == {hashlib.sha256(noise(n, 1 << 18)).digest() for n in range(100)}
+            for w in runs:
+                assert w.wait() == 0
+                assert w.no_process_left()
+        finally:
+            for w in runs:
+                w.close()
 
 
-def test_a_host_that_resets_ends_it(ours: Program) -> None:
-    """Within a second, though the client holds its side open."""
-    with joined() as (w, peer):
-        peer.sendall(noise(2))
-        w.client.sendall(b"x")
-        assert peer.recv(1) == b"x"
-        assert read_exactly(w.client, SIZE) == noise(2)
-        reset(peer)
-        assert ending(w.client) == (b"", "eof")
-        assert w.wait(5) == 0
+def test_started_by_hand(ours: Program) -> None:
+    """`echo hello | tlswrapper-tcp host port`: pipes, and the whole answer before the end."""
+    with host() as (listener, words):
 
+        def echo() -> None:
+            with accept(listener) as peer:
+                finish(peer, ending(peer)[0])
 
-def test_what_a_client_sent_before_it_stopped_reading_arrives(ours: Program) -> None:
-    """Descriptor 1 has no reader, the host talks on: input that is at hand is delivered, then it ends by itself."""
-    read_in, write_in = os.pipe()
-    read_out, write_out = os.pipe()
-    with host() as (listener, words), Tcp(words, stdin=read_in, stdout=write_out) as w:
-        os.close(read_in)
-        os.close(write_out)
-        with accept(listener) as peer:
-            os.write(write_in, b"order")
-            peer.sendall(b"x")
-            assert os.read(read_out, 1) == b"x"
-            os.close(read_out)
-            peer.sendall(b"y" * 1000)
-            assert ending(peer) == (b"order", "eof")
-            assert w.wait(5) == 0
-    os.close(write_in)
-
-
-def test_an_early_answer_survives_a_long_request(ours: Program) -> None:
-    """The host answers, ends and resets in the middle of an upload; the client still gets the whole answer."""
-    for _ in range(5):
-        with joined() as (w, peer):
-            upload = in_thread(lambda: send_what_goes(w.client, 64 << 20))
-            assert peer.recv(1000)
-            peer.sendall(noise(2))
-            all_acknowledged(peer)  # closing with unread bytes sends a reset and forgets what is not
-            peer.close()
-            assert read_exactly(w.client, SIZE) == noise(2)
-            w.client.close()
-            upload()
-            assert w.wait(5) == 0
-
-
-def all_acknowledged(sock: socket.socket) -> None:
-    """Wait until the peer's kernel has all that was sent; there is no event for it."""
-    left, deadline = 1, Deadline()
-    while left and not deadline.over():
-        (left,) = struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))
-    assert not left
-
-
-def send_what_goes(sock: socket.socket, most: int) -> None:
-    piece = bytes(1 << 20)
-    try:
-        for _ in range(most >> 20):
-            sock.sendall(piece)
-    except OSError:
-        return
-
-
-def test_a_full_disk(ours: Program) -> None:
-    with open("/dev/full", "wb") as full, host() as (listener, words), Tcp(["-vv", *words], stdout=full.fileno()) as w:
-        with accept(listener) as peer:
-            peer.sendall(b"x")
-            assert ending(peer) == (b"", "eof")
-        assert w.wait(5) == 0
-        assert any(text.startswith("write to standard output failed") for text in w.texts("debug"))
+        server = in_thread(echo)
+        done = run_plain(words, executable=tool(ours), stdin=noise(1))
+        assert (done.code, done.stdout, done.stderr) == (0, noise(1), "")
+        server()
