@@ -27,6 +27,14 @@ class Option:
         self.text = text
 
 
+LOG_OPTIONS = [
+    Option("q", None, "no log at all"),
+    Option("Q", None, "log fatal errors only (default)"),
+    Option("v", None, "log more; -vv, -vvv: more yet"),
+]
+JAIL_DIRECTORY = b"/var/lib/tlswrapper/empty"
+
+
 def parse(
     args: Sequence[bytes], table: Sequence[Option], take: Callable[[str, bytes], object]
 ) -> list[bytes]:
@@ -88,6 +96,17 @@ def timeout(text: bytes) -> int:
                           + b", timeout must be a number in the range <1,86400>", EINVAL,
                           detail=quoted + b" is not a valid number in the range <1,86400>")
     return seconds
+
+
+def proxy_version(what: bytes, text: bytes) -> bool:
+    """True for version 1 of the PROXY protocol, False for 0, none; what is b"incoming" or b"outgoing".
+
+    Raises OptionError.
+    """
+    if text not in (b"0", b"1"):
+        raise OptionError(b"unable to parse " + what + b" proxy-protocol version from the string '" + text + b"'",
+                          available=[b"1"])
+    return text == b"1"
 
 
 def help_text(usage: str, table: Sequence[Option], closing: str) -> str:

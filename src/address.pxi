@@ -77,6 +77,13 @@ cdef bint addresses_from_socket(Addresses *a, int fd) noexcept nogil:
     n = sizeof(sockaddr_storage)
     return getsockname(fd, <sockaddr *>&sa, &n) == 0 and sockaddr_text(&sa, a.local_ip, a.local_port)
 
+cdef bint addresses_find(Addresses *a, int fd) noexcept nogil:
+    """From the environment, else from the socket; unknown ones, and False, when neither tells."""
+    if addresses_from_environment(a) or addresses_from_socket(a, fd):
+        return True
+    addresses_unknown(a)
+    return False
+
 cdef const char *proxy_field(int i) noexcept nogil:
     if i == 0: return "remoteip"
     if i == 1: return "localip"

@@ -12,7 +12,6 @@ cdef enum Alert:
     PROTOCOL_VERSION = 70
     INTERNAL_ERROR = 80
     NO_RENEGOTIATION = 100
-    UNRECOGNIZED_NAME = 112
     NO_ALERT = -1
 
 cdef const char *alert_name(int number) noexcept nogil:

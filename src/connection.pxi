@@ -27,7 +27,7 @@ cdef bint control_free(int fd, const char *what) noexcept nogil:
     return False
 
 cdef bint pipes_open(Pipes *p, bint delayed) noexcept nogil:
-    p.control[0] = p.control[1] = p.ack[0] = p.ack[1] = -1
+    memset(p, 255, sizeof(Pipes))           # -1: not there
     if delayed and (pipe2(p.control, O_CLOEXEC) < 0 or pipe2(p.ack, O_CLOEXEC) < 0 or not above(&p.control[1])
                     or not above(&p.ack[0])):
         return False
@@ -61,8 +61,7 @@ cdef bint net_addresses(Net *net) noexcept nogil:
         if not proxy_receive(net):
             log_fatal("unable to receive incoming proxy-protocol v1 string", 0)
             return False
-    elif not addresses_from_environment(&net.addresses) and not addresses_from_socket(&net.addresses, net.fd_in):
-        addresses_unknown(&net.addresses)
+    elif not addresses_find(&net.addresses, net.fd_in):
         log_warning("connectioninfo_get() failed", 0)
     strcpy(log_state.ip, net.addresses.remote_ip)
     return True
@@ -89,7 +88,6 @@ cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
     cdef Pipes p
     cdef uint8_t *ring = ring_map()
     cdef int status = 0
-    memset(&p, 255, sizeof(Pipes))
     if fcntl(2, F_GETFL) < 0:
         # a log line must never end up in a pipe of ours that got number 2
         dup2(open_("/dev/null", O_WRONLY), 2)
@@ -145,14 +143,13 @@ cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
     net.port = p.port[0]
     net.fd_in = 0
     net.fd_out = 1
-    net.killer_read = p.killer[0]
-    net.killer_write = p.killer[1]
+    net.killer[0] = p.killer[0]
+    net.killer[1] = p.killer[1]
     net.deadline = started_ms + config.handshake_ms
     engine.port = net.port
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     if not ring_side(&net.ring, ring, False, p.wake_key) or not net_prepare(net, p.wake_net) \
-            or fcntl(net.killer_read, F_SETOWN, net.prog) < 0 or fcntl(net.killer_read, F_SETSIG, SIGURG) < 0 \
-            or fcntl(net.killer_read, F_SETFL, O_ASYNC) < 0:
+            or not signal_pipe_arm(net.killer, net.prog):
         log_fatal("unable to prepare the connection", errno)
         return 111
     if config.delayed and not clear_prepare(net, p.to_prog[1], p.to_prog[0], p.from_prog[0], p.control[0], p.ack[1]):

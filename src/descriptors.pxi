@@ -35,6 +35,19 @@ cdef void close_inherited(const int *own, int n) noexcept nogil:
         at = after + 1
     close_range(<unsigned>at, ~<unsigned>0, 0)
 
+cdef bint signal_pipe_arm(int *pipe, pid_t pid) noexcept nogil:
+    """Before the jail: arm a pipe whose O_ASYNC signal goes to a process, the only way to signal it from the jail.
+
+    It also signals when it is closed, as by our own death; that is SIGURG, nothing to the process, which sees EOF.
+    """
+    return (fcntl(pipe[0], F_SETOWN, pid) == 0 and fcntl(pipe[0], F_SETSIG, SIGURG) == 0
+            and fcntl(pipe[0], F_SETFL, O_ASYNC) == 0)
+
+cdef void signal_pipe_send(int *pipe, int signo) noexcept nogil:
+    """Send the process a signal through the armed pipe."""
+    if fcntl(pipe[0], F_SETSIG, signo) == 0 and write(pipe[1], b"!", 1) < 0:
+        pass
+
 cdef int64_t now_ms() noexcept nogil:
     """The monotonic clock."""
     cdef timespec ts

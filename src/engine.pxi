@@ -41,7 +41,7 @@ cdef br_sslrec_in_gcm_class remote_gcm_in
 cdef br_sslrec_out_gcm_class remote_gcm_out
 cdef br_sslrec_in_chapol_class remote_chapol_in
 cdef br_sslrec_out_chapol_class remote_chapol_out
-cdef uint8_t port_reply[131072]
+cdef uint8_t port_reply[MESSAGE_MAX]
 
 cdef ssize_t ask(int op, const uint8_t *request, size_t n) noexcept nogil:
     """One operation of the key port: length of the payload behind the status, or -1 with key_gone set."""

@@ -19,6 +19,17 @@ cdef class _Span:
     def __dealloc__(self):
         PyBuffer_Release(&self.view)
 
+cdef char **c_vector(list words) except NULL:
+    """An argument vector whose strings belong to the list; free() is the caller's."""
+    cdef char **argv = <char **>malloc((len(words) + 1) * sizeof(char *))
+    cdef Py_ssize_t i
+    if argv == NULL:
+        raise MemoryError
+    for i, word in enumerate(words):
+        argv[i] = c_text(word)
+    argv[len(words)] = NULL
+    return argv
+
 # ---- log ----
 
 def log_setup(bytes name, int level, bytes identity):
@@ -28,7 +39,7 @@ def log_setup(bytes name, int level, bytes identity):
     snprintf(log_state.id, sizeof(log_state.id), "%s", <char *>identity)
 
 def log_line(int level, bytes word, bytes message, int err=0):
-    log_write(level, word, True, err, message, len(message))
+    log_write(level, word, err, message, len(message))
 
 def environment_set(bytes name, bytes value):
     if setenv(name, value, 1) < 0:
@@ -82,7 +93,7 @@ def check_client_hello(body):
     return 0, None if h.sni == NULL else (<const char *>h.sni)[:h.sni_len]
 
 def candidate_names(bytes name):
-    cdef char out[3][256]
+    cdef char out[NAMES_MAX][NAME_MAX]
     cdef int i, n = name_candidates(name, len(name), out)
     return [<bytes>out[i] for i in range(n)]
 
@@ -151,7 +162,7 @@ cdef class Records:
         explicit_bzero(&self.eng, sizeof(self.eng))
 
     def seal(self, int kind, bytes plaintext):
-        cdef uint8_t slot[18544]
+        cdef uint8_t slot[SLOT]
         cdef size_t start = RECORD_HEADER, end = SLOT - RECORD_HEADER, n = len(plaintext)
         cdef uint8_t *record
         self.eng.out.vtable.max_plaintext(<const br_sslrec_out_class *const *>&self.eng.out.vtable, &start, &end)
@@ -162,7 +173,7 @@ cdef class Records:
         return (<char *>record)[:n]
 
     def open(self, bytes record):
-        cdef uint8_t slot[18544]
+        cdef uint8_t slot[SLOT]
         cdef size_t n = len(record)
         cdef uint8_t *plain
         if n < RECORD_HEADER or n > SLOT:
@@ -206,12 +217,7 @@ cdef char **config_read(settings, Config *config) except NULL:
     config.delayed = settings.delayed
     config.jail.account = c_text(settings.jail_account)
     config.jail.directory = c_text(settings.jail_directory)
-    argv = <char **>malloc((len(settings.prog) + 1) * sizeof(char *))
-    if argv == NULL:
-        raise MemoryError
-    for i, word in enumerate(settings.prog):
-        argv[i] = c_text(word)
-    argv[len(settings.prog)] = NULL
+    argv = c_vector(settings.prog)
     config.argv = argv
     return argv
 

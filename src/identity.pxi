@@ -60,7 +60,7 @@ cdef int candidates_read(Config *config, const char *name, size_t name_len, Cand
     An entry of which no file exists yields one candidate with its first path and ENOENT. Security: raw bytes only,
     nothing is parsed before the jail.
     """
-    cdef char names[3][256]
+    cdef char names[NAMES_MAX][NAME_MAX]
     cdef int n = 0, e, i, names_num, first
     names_num = name_candidates(name, name_len, names) if name_len else 0
     for e in range(config.entries_num):

@@ -1,7 +1,6 @@
 # jail - what a process gives up: user, files, limits, dumps. Irreversible; every failure is fatal.
 
 cdef enum:
-    GROUPS_MAX = 256
     UID_BASE = 141500000        # tlswrapper's range: base + pid
     UID_RANGE = 1000000000
     MEMORY_MAX = 134217728      # 128 MiB

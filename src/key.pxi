@@ -27,11 +27,11 @@ cdef struct Key:
     char account[256]           # from the client's certificate, empty without -U
     char sni[256]
     size_t fragment_max
-    Candidate candidates[12]
+    Candidate candidates[CANDIDATES_MAX]
 
 cdef Key key_process
-cdef uint8_t key_message[131072]    # MESSAGE_MAX
-cdef uint8_t key_reply[131072]
+cdef uint8_t key_message[MESSAGE_MAX]
+cdef uint8_t key_reply[MESSAGE_MAX]
 
 cdef void key_end() noexcept nogil:
     """The only way out: forget everything and leave. Descriptors close by themselves, which the others notice."""

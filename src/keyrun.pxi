@@ -23,11 +23,11 @@ cdef struct KeyRun:
     size_t pending              # opened records not yet written to prog: spans, and the ring bytes they came from
     int pending_first
     int pending_num
-    iovec pending_iov[4]
+    iovec pending_iov[BATCH]
     uint8_t control[16392]      # a sealed-record request that waits for room
     size_t control_len
-    uint8_t in_slots[4][18544]  # BATCH x SLOT
-    uint8_t out_slots[4][18544]
+    uint8_t in_slots[BATCH][SLOT]
+    uint8_t out_slots[BATCH][SLOT]
 
 cdef KeyRun key_pump
 
@@ -224,7 +224,7 @@ cdef bint key_input(Key *k) noexcept nogil:
 cdef bint key_output(Key *k) noexcept nogil:
     """prog -> ring, one batch; True when something moved."""
     cdef KeyRun *r = &key_pump
-    cdef iovec iov[4]
+    cdef iovec iov[BATCH]
     cdef size_t most, start, room, left, n
     cdef ssize_t got
     cdef int i, slots

@@ -92,7 +92,7 @@ cdef void line_escaped(Line *l, const char *s, size_t n, size_t most) noexcept n
             l.text[l.len] = <char>c
             l.len += 1
 
-cdef void log_write(int level, const char *word, bint with_ip, int err, const char *message,
+cdef void log_write(int level, const char *word, int err, const char *message,
                     size_t len) noexcept nogil:
     """Write one line when the verbosity admits it; errno is unchanged after it."""
     cdef Line l
@@ -104,7 +104,7 @@ cdef void log_write(int level, const char *word, bint with_ip, int err, const ch
     line_raw(&l, ": ")
     line_raw(&l, word)
     line_raw(&l, ": ")
-    if with_ip and log_state.ip[0] != 0:
+    if log_state.ip[0] != 0:
         line_escaped(&l, log_state.ip, strlen(log_state.ip), LOG_TEXT_MAX)
         line_raw(&l, ": ")
     line_escaped(&l, message, len, LOG_TEXT_MAX)
@@ -130,19 +130,19 @@ cdef void log_write(int level, const char *word, bint with_ip, int err, const ch
 
 # A message is put together with snprintf by the caller; the names say level and whether the address is shown.
 cdef void log_fatal(const char *message, int err) noexcept nogil:
-    log_write(LOG_FATAL, "fatal", True, err, message, strlen(message))
+    log_write(LOG_FATAL, "fatal", err, message, strlen(message))
 
 cdef void log_error(const char *message, int err) noexcept nogil:
-    log_write(LOG_ERROR, "error", True, err, message, strlen(message))
+    log_write(LOG_ERROR, "error", err, message, strlen(message))
 
 cdef void log_warning(const char *message, int err) noexcept nogil:
-    log_write(LOG_WARNING, "warning", True, err, message, strlen(message))
+    log_write(LOG_WARNING, "warning", err, message, strlen(message))
 
 cdef void log_info(const char *message) noexcept nogil:
-    log_write(LOG_INFO, "info", True, 0, message, strlen(message))
+    log_write(LOG_INFO, "info", 0, message, strlen(message))
 
 cdef void log_debug(const char *message) noexcept nogil:
-    log_write(LOG_DEBUG, "debug", True, 0, message, strlen(message))
+    log_write(LOG_DEBUG, "debug", 0, message, strlen(message))
 
 cdef void log_tracing(const char *message) noexcept nogil:
-    log_write(LOG_TRACING, "tracing", True, 0, message, strlen(message))
+    log_write(LOG_TRACING, "tracing", 0, message, strlen(message))

@@ -26,7 +26,7 @@ cdef bint dns_name(const char *name, size_t n) noexcept nogil:
             return False
     return True
 
-cdef int name_candidates(const char *name, size_t n, char (*out)[256]) noexcept nogil:
+cdef int name_candidates(const char *name, size_t n, char (*out)[NAME_MAX]) noexcept nogil:
     """File names to try for a server name, in order: as sent, lower case without trailing dot, `*.rest`.
 
     Returns how many were written (0 when the name is no DNS name); each is NUL-terminated and none repeats.
@@ -50,11 +50,7 @@ cdef int name_candidates(const char *name, size_t n, char (*out)[256]) noexcept 
     dot = strchr(out[1], c'.')
     if dot != NULL:
         # one label gives way to the star; the rest is at most n bytes with it
+        memmove(out[count] + 1, dot, strlen(dot) + 1)
         out[count][0] = c'*'
-        if count == 1:
-            memmove(out[1] + 1, dot, strlen(dot) + 1)
-            out[1][0] = c'*'
-        else:
-            memcpy(out[2] + 1, dot, strlen(dot) + 1)
         count += 1
     return count

@@ -35,8 +35,7 @@ cdef struct Net:
     int signals             # signalfd: SIGTERM, SIGCHLD
     int fd_in
     int fd_out
-    int killer_read         # a pipe whose O_ASYNC signal goes to prog, the only way to signal from the jail
-    int killer_write
+    int killer[2]           # the pipe that signals prog
     pid_t prog
     pid_t key
     bint in_clear           # -n, before TLS
@@ -141,6 +140,19 @@ cdef void net_sleep(Net *net, int64_t until) noexcept nogil:
             net.clear_out_ready = True
         elif events[i].data.u32 == EV_CONTROL:
             net.control_ready = True
+
+cdef void net_close(Net *net, int *fd) noexcept nogil:
+    """Close an end that key or prog shares: epoll would go on reporting it, so it is taken out first."""
+    if fd[0] >= 0:
+        epoll_ctl(net.epoll, EPOLL_CTL_DEL, fd[0], NULL)
+        close(fd[0])
+        fd[0] = -1
+
+cdef void net_dismiss_key(Net *net) noexcept nogil:
+    """There will be no TLS: key ends, and with it its share of prog's pipes."""
+    if not net.key_dismissed:
+        net.key_dismissed = True
+        net_close(net, &net.port)
 
 cdef bint net_prepare(Net *net, int wake) noexcept nogil:
     """Everything that needs a new descriptor, before the jail."""

@@ -57,29 +57,16 @@ cdef bint clear_prepare(Net *net, int prog_in, int prog_in_read, int prog_out, i
             and watch(net.epoll, prog_in, EPOLLOUT, EV_CLEAR_IN) and watch(net.epoll, prog_out, EPOLLIN, EV_CLEAR_OUT)
             and watch(net.epoll, control, EPOLLIN, EV_CONTROL))
 
-cdef void clear_close(Net *net, int *fd) noexcept nogil:
-    """Close an end that key or prog shares: epoll would go on reporting it, so it is taken out first."""
-    if fd[0] >= 0:
-        epoll_ctl(net.epoll, EPOLL_CTL_DEL, fd[0], NULL)
-        close(fd[0])
-        fd[0] = -1
-
 cdef void clear_close_all(Net *net) noexcept nogil:
     cdef Clear *c = &clear_phase
-    clear_close(net, &c.prog_in)
-    clear_close(net, &c.prog_in_drain)
-    clear_close(net, &c.prog_out)
-    clear_close(net, &c.control)
-    clear_close(net, &c.ack)
+    net_close(net, &c.prog_in)
+    net_close(net, &c.prog_in_drain)
+    net_close(net, &c.prog_out)
+    net_close(net, &c.control)
+    net_close(net, &c.ack)
     explicit_bzero(c.up, sizeof(c.up))
     explicit_bzero(c.down, sizeof(c.down))
     explicit_bzero(c.text, sizeof(c.text))
-
-cdef void clear_dismiss_key(Net *net) noexcept nogil:
-    """There will be no TLS: key ends, and with it its share of prog's pipes."""
-    if not net.key_dismissed:
-        net.key_dismissed = True
-        clear_close(net, &net.port)
 
 cdef size_t clear_line(Clear *c, const uint8_t *p, size_t n) noexcept nogil:
     """Bytes up to the end of the first line that may ask for TLS: one or two words, the last STARTTLS, STLS or TLS.
@@ -161,9 +148,9 @@ cdef bint clear_up(Net *net) noexcept nogil:
         return net.clear_in_ready
     if not net.in_open and c.up_len == 0 and c.prog_in >= 0:
         # half-close: prog's stdin ends when nobody holds its other end, key and our own second opening included
-        clear_dismiss_key(net)
-        clear_close(net, &c.prog_in)
-        clear_close(net, &c.prog_in_drain)
+        net_dismiss_key(net)
+        net_close(net, &c.prog_in)
+        net_close(net, &c.prog_in_drain)
         return True
     return False
 
@@ -222,16 +209,16 @@ cdef bint clear_control(Net *net) noexcept nogil:
     if n == 0 and c.asked == ASKED_NOT:
         log_debug("control pipe closed before STARTTLS, continuing cleartext relay")
         c.asked = ASKED_NEVER
-        clear_close(net, &c.control)
+        net_close(net, &c.control)
     elif n == 0:
         c.asked = ASKED_TEXT_END
-        clear_close(net, &c.control)
+        net_close(net, &c.control)
     elif c.asked == ASKED_NOT and c.text[0] == 0:
         if n != 1:
             clear_abort(net, "more than one byte")
         c.asked = ASKED_BYTE
         log_tracing("child requested encryption(STARTTLS)")
-        clear_close(net, &c.control)
+        net_close(net, &c.control)
     else:
         c.asked = ASKED_TEXT
         c.text_len += <size_t>n

@@ -73,11 +73,6 @@ cdef void net_last_words(Net *net) noexcept nogil:
             return
     net_linger(net)
 
-cdef void net_signal_prog(Net *net, int signo) noexcept nogil:
-    """Send prog a signal through the pipe that was armed for it before the jail."""
-    if fcntl(net.killer_read, F_SETSIG, signo) == 0 and write(net.killer_write, b"!", 1) < 0:
-        pass
-
 cdef int net_wait_prog(Net *net, int64_t patience_ms) noexcept nogil:
     """Wait for prog; after patience_ms (negative: for ever) SIGTERM, GRACE_MS later SIGKILL. Its exit code."""
     cdef char m[64]
@@ -89,7 +84,7 @@ cdef int net_wait_prog(Net *net, int64_t patience_ms) noexcept nogil:
         if net.terminated and until < 0:
             until = now_ms() + GRACE_MS
         if until >= 0 and now_ms() >= until:
-            net_signal_prog(net, next_signal)
+            signal_pipe_send(net.killer, next_signal)
             until = now_ms() + GRACE_MS
             next_signal = SIGKILL
         net_sleep(net, until)
@@ -146,7 +141,7 @@ cdef int net_end(Net *net) noexcept nogil:
     close(net.fd_in)
     close(net.fd_out)
     if not running:
-        clear_dismiss_key(net)  # prog sees EOF: on the pipe it waits on, or with -n on its stdin
+        net_dismiss_key(net)    # prog sees EOF: on the pipe it waits on, or with -n on its stdin
     elif end == END_OUTPUT:
         patience = -1
     elif end == END_NOTIFY or end == END_ALERT or end == END_REFUSED:

@@ -43,6 +43,18 @@ cdef void prog_drop(const char *account) noexcept nogil:
     setenv("USER", pw.pw_name, 1)
     setenv("LOGNAME", pw.pw_name, 1)
 
+cdef void prog_exec(char **argv) noexcept nogil:
+    """Become the program, with default signals and none blocked; never returns."""
+    cdef sigset_t none
+    sigemptyset(&none)
+    signal(SIGPIPE, SIG_DFL)
+    signal(SIGCHLD, SIG_DFL)
+    signal(SIGTERM, SIG_DFL)
+    signal(SIGALRM, SIG_DFL)
+    sigprocmask(SIG_SETMASK, &none, NULL)
+    execvp(argv[0], argv)
+    prog_refuse("unable to run %.512s", argv[0], errno)
+
 cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd, int control, int ack) noexcept nogil:
     """The prog process, from its fork to exec; never returns. control and ack become 5 and 6 with -n."""
     cdef uint8_t m[2048]
@@ -50,7 +62,6 @@ cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd, int con
     cdef Cursor c, field
     cdef ssize_t n = -1
     cdef size_t have = 0, want = 2
-    cdef sigset_t none
     cdef bint account
     cdef int i
     log_state.process = "prog"
@@ -96,11 +107,4 @@ cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd, int con
     else:
         close(5)
         close(6)
-    sigemptyset(&none)
-    signal(SIGPIPE, SIG_DFL)
-    signal(SIGCHLD, SIG_DFL)
-    signal(SIGTERM, SIG_DFL)
-    signal(SIGALRM, SIG_DFL)
-    sigprocmask(SIG_SETMASK, &none, NULL)
-    execvp(config.argv[0], config.argv)
-    prog_refuse("unable to run %.512s", config.argv[0], errno)
+    prog_exec(config.argv)

@@ -34,7 +34,7 @@ cdef struct Smtp:
     int ending                  # epoll for the end of prog
     int terminate               # signalfd of SIGTERM
     int child                   # signalfd of SIGCHLD
-    int killer[2]               # a pipe whose O_ASYNC signal goes to prog, the only way to signal from the jail
+    int killer[2]               # the pipe that signals prog
     bint starttls               # 5 and 6 are control pipes
     int go                      # one byte tells prog to exec, EOF to leave
     pid_t prog
@@ -151,7 +151,6 @@ cdef int smtp_write_all(int end, const uint8_t *data, size_t n) noexcept nogil:
 
 cdef void smtp_prog_main(char **argv, const char *account, int go, int stdin_fd, int stdout_fd) noexcept nogil:
     """prog's process up to its exec; never returns. It starts only when the jail is closed behind us."""
-    cdef sigset_t none
     cdef char word
     cdef ssize_t n
     log_state.process = "prog"
@@ -167,14 +166,7 @@ cdef void smtp_prog_main(char **argv, const char *account, int go, int stdin_fd,
     dup2(stdout_fd, 1)
     close(SMTP_CONTROL)
     close(SMTP_ACK)
-    sigemptyset(&none)
-    signal(SIGPIPE, SIG_DFL)
-    signal(SIGCHLD, SIG_DFL)
-    signal(SIGTERM, SIG_DFL)
-    signal(SIGALRM, SIG_DFL)
-    sigprocmask(SIG_SETMASK, &none, NULL)
-    execvp(argv[0], argv)
-    prog_refuse("unable to run %.512s", argv[0], errno)
+    prog_exec(argv)
 
 cdef int smtp_signals(int signo) noexcept nogil:
     cdef sigset_t one
@@ -268,9 +260,7 @@ cdef bint smtp_open(char **argv, const char *account, Jail *jail) noexcept nogil
     close(go[0])
     s.go = go[1]
     log_state.process = "smtp"
-    # the armed pipe also signals when it is closed, as by our own death; that is nothing to prog, which sees EOF
-    if not smtp_epolls(to_prog[1], from_prog[0]) or fcntl(s.killer[0], F_SETOWN, s.prog) < 0 \
-            or fcntl(s.killer[0], F_SETSIG, SIGURG) < 0 or fcntl(s.killer[0], F_SETFL, O_ASYNC) < 0:
+    if not smtp_epolls(to_prog[1], from_prog[0]) or not signal_pipe_arm(s.killer, s.prog):
         log_fatal("unable to prepare the session", errno)
         return False
     smtp_close_inherited()
@@ -278,11 +268,6 @@ cdef bint smtp_open(char **argv, const char *account, Jail *jail) noexcept nogil
         jail_refused()
         return False
     return True
-
-cdef void smtp_signal_prog(int signo) noexcept nogil:
-    """A signal for prog, through the pipe that was armed for it before the jail."""
-    if fcntl(smtp_session.killer[0], F_SETSIG, signo) == 0 and write(smtp_session.killer[1], b"!", 1) < 0:
-        pass
 
 cdef int smtp_end(bint orderly) noexcept nogil:
     """Close everything and wait for prog; its exit code, or 111 when the end is none of its doing.
@@ -302,7 +287,7 @@ cdef int smtp_end(bint orderly) noexcept nogil:
         if now_ms() >= until:
             if next_signal == 0:
                 return 111          # not even SIGKILL came through; never seen
-            smtp_signal_prog(next_signal)
+            signal_pipe_send(s.killer, next_signal)
             next_signal = SIGKILL if next_signal == SIGTERM else 0
             until = now_ms() + SMTP_KILL_MS
         i = smtp_wait(s.ending, until, &event)

@@ -19,17 +19,10 @@ def smtp_resolve_greylist(bytes host, bytes port_text, int port, bytes jail_acco
 
 def smtp_start(list prog, bytes account, bytes jail_account, bytes jail_directory):
     cdef Jail jail
-    cdef char **argv
-    cdef int i
+    cdef char **argv = c_vector(prog)
     cdef bint good
     jail.account = c_text(jail_account)
     jail.directory = c_text(jail_directory)
-    argv = <char **>malloc((len(prog) + 1) * sizeof(char *))
-    if argv == NULL:
-        raise MemoryError
-    for i, word in enumerate(prog):
-        argv[i] = c_text(word)
-    argv[len(prog)] = NULL
     good = smtp_open(argv, c_text(account), &jail)
     free(argv)
     return good
@@ -48,8 +41,7 @@ def smtp_run_prog():
 
 def smtp_client_address():
     cdef Addresses a
-    if not addresses_from_environment(&a) and not addresses_from_socket(&a, 0):
-        addresses_unknown(&a)
+    if not addresses_find(&a, 0):
         log_warning("connectioninfo_get() failed", 0)
     strcpy(log_state.ip, a.remote_ip)
     return <bytes>a.remote_ip

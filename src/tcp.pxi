@@ -95,8 +95,7 @@ cdef int forward_client(Forward *f, Relay *r) noexcept nogil:
     if got == PROXY_BAD:
         log_fatal("unable to receive incoming proxy-protocol v1 string", 0)
         return 100
-    if not f.proxy_in and not addresses_from_environment(&f.addresses) and not addresses_from_socket(&f.addresses, 0):
-        addresses_unknown(&f.addresses)
+    if not f.proxy_in and not addresses_find(&f.addresses, 0):
         log_warning("connectioninfo_get() failed", errno)
     strcpy(log_state.ip, f.addresses.remote_ip)
     return -1

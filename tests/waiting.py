@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import select
 import socket
+import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -37,6 +40,14 @@ def wait_ready(target: int | socket.socket, events: int = select.POLLIN, limit_s
     poller = select.poll()
     poller.register(target, events)
     return bool(poller.poll(int(limit_s * 1000) + 1))
+
+
+def wait_taken(sock: socket.socket, limit_s: float = LIMIT_S) -> None:
+    """Wait until the peer's kernel has all that was sent, or for a socketpair the peer itself; there is no event."""
+    deadline = Deadline(limit_s)
+    while int.from_bytes(fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)), sys.byteorder):
+        assert not deadline.over(), "the peer does not take what was sent"
+        time.sleep(0.001)
 
 
 def wait_gone(pids: Iterable[int], limit_s: float = LIMIT_S) -> set[int]:

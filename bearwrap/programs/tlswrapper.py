@@ -6,7 +6,7 @@ import posix
 
 from bearwrap import _bear
 from bearwrap.errors import OptionError, UsageError
-from bearwrap.options import Option, parse, timeout
+from bearwrap.options import JAIL_DIRECTORY, LOG_OPTIONS, Option, parse, proxy_version, timeout
 from bearwrap.policy import Policy
 
 TYPE_CHECKING = False
@@ -19,9 +19,7 @@ NAME = b"tlswrapper"
 USAGE = "tlswrapper [options] [ -d certdir ] [ -f certfile ] prog"
 CLOSING = "prog runs with the connection's plaintext on descriptors 0 and 1. See tlswrapper(1)."
 OPTIONS = [
-    Option("q", None, "no log at all"),
-    Option("Q", None, "log fatal errors only (default)"),
-    Option("v", None, "log more; -vv, -vvv: more yet"),
+    *LOG_OPTIONS,
     Option("f", "file", "certificate chain and private key, PEM; up to 4 of -f and -d, in order"),
     Option("d", "dir", "folder of such files, each named for the server name it serves"),
     Option("a", "file", "require a client certificate issued by an anchor in this file"),
@@ -63,7 +61,7 @@ class Settings:
         self.policy = Policy()
         self.idle, self.handshake = b"60", b"30"
         self.proxy = self.delayed = False
-        self.jail_directory = b"/var/lib/tlswrapper/empty"
+        self.jail_directory = JAIL_DIRECTORY
         self.prog: list[bytes] = []
 
     def take(self, letter: str, value: bytes) -> None:
@@ -95,10 +93,7 @@ class Settings:
         elif letter == "T":
             self.handshake = value
         elif letter == "p":
-            if value not in (b"0", b"1"):
-                raise OptionError(b"unable to parse incoming proxy-protocol version from the string '" + value + b"'",
-                                  available=[b"1"])
-            self.proxy = value == b"1"
+            self.proxy = proxy_version(b"incoming", value)
         elif letter in ("n", "N"):
             self.delayed = letter == "n"
         elif letter == "J":

@@ -7,7 +7,7 @@ import posix
 from bearwrap import _bear
 from bearwrap.errors import BearError, OptionError, UsageError
 from bearwrap.greylist import server_address
-from bearwrap.options import EINVAL, Option, parse, timeout
+from bearwrap.options import EINVAL, JAIL_DIRECTORY, LOG_OPTIONS, Option, parse, timeout
 from bearwrap.smtp import Dialogue
 from bearwrap.smtpsession import Broken, Session
 
@@ -21,9 +21,7 @@ NAME = b"tlswrapper-smtp"
 USAGE = "tlswrapper-smtp [options] child"
 CLOSING = "child is an SMTP server on descriptors 0 and 1; run it so below tlswrapper -n. See tlswrapper-smtp(1)."
 OPTIONS = [
-    Option("q", None, "no log at all"),
-    Option("Q", None, "log fatal errors only (default)"),
-    Option("v", None, "log more; -vv, -vvv: more yet"),
+    *LOG_OPTIONS,
     Option("t", "seconds", "the whole session's deadline, 1 to 86400 (default 600)"),
     Option("T", "seconds", "limit of each read, write and connect, 1 to 86400 (default 15)"),
     Option("u", "account", "run child as this account"),
@@ -45,7 +43,7 @@ class Settings:
         self.account: bytes | None = None
         self.greylist: bytes | None = None
         self.fail_closed = False
-        self.jail_directory = b"/var/lib/tlswrapper/empty"
+        self.jail_directory = JAIL_DIRECTORY
         self.jail_account: bytes | None = None
 
     def take(self, letter: str, value: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bearwrap import _bear
 from bearwrap.errors import OptionError, UsageError
-from bearwrap.options import EINVAL, Option, parse, timeout
+from bearwrap.options import EINVAL, JAIL_DIRECTORY, LOG_OPTIONS, Option, parse, proxy_version, timeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,9 +16,7 @@ NAME = b"tlswrapper-tcp"
 USAGE = "tlswrapper-tcp [options] host port"
 CLOSING = "host is a name, an address, or unix:/path, which needs no port. See tlswrapper-tcp(1)."
 OPTIONS = [
-    Option("q", None, "no log at all"),
-    Option("Q", None, "log fatal errors only (default)"),
-    Option("v", None, "log more; -vv, -vvv: more yet"),
+    *LOG_OPTIONS,
     Option("t", "seconds", "idle timeout, 1 to 86400 (default 3600)"),
     Option("T", "seconds", "deadline to be connected, 1 to 86400 (default 10)"),
     Option("p", "0|1", "1: a PROXY v1 line comes first from descriptor 0; 0: none (default)"),
@@ -40,7 +38,7 @@ class Settings:
         self.idle, self.connect = b"3600", b"10"
         self.idle_s = self.connect_s = 0
         self.proxy_in = self.proxy_out = False
-        self.jail_directory = b"/var/lib/tlswrapper/empty"
+        self.jail_directory = JAIL_DIRECTORY
         self.jail_account: bytes | None = None
         self.host = self.where = b""
         self.port: bytes | None = None
@@ -90,14 +88,6 @@ def port_number(text: bytes) -> int:
     if not text.isdigit() or len(text) > 5 or (text[:1] == b"0" and text != b"0") or int(text) > 65535:
         raise OptionError(b"unable to parse TCP port (a number 0 - 65535) from the string '" + text + b"'", EINVAL)
     return int(text)
-
-
-def proxy_version(what: bytes, text: bytes) -> bool:
-    """True for version 1 of the PROXY protocol, False for 0, none. Raises OptionError."""
-    if text not in (b"0", b"1"):
-        raise OptionError(b"unable to parse " + what + b" proxy-protocol version from the string '" + text + b"'",
-                          available=[b"1"])
-    return text == b"1"
 
 
 def start(args: Sequence[bytes], log: Log) -> int:

@@ -5,14 +5,11 @@ The control protocol is driven by hand first, where every order of events can be
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import signal
 import socket
 import ssl
-import sys
-import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +29,7 @@ from tests.harness import (
     run_plain,
     wait_ready,
 )
-from tests.waiting import Deadline
+from tests.waiting import wait_taken
 
 pytestmark = needs_root
 
@@ -164,14 +161,6 @@ def test_not_offered_without_both(tmp_path: Path, ours: Program, opened: str) ->
 # --- injection: every place where clear bytes can be when TLS starts ---
 
 
-def wait_taken(s: Session) -> None:
-    """Wait until the program has taken all that was sent; that has no event, so the kernel's count is watched."""
-    deadline = Deadline()
-    while int.from_bytes(fcntl.ioctl(s.client, termios.TIOCOUTQ, b"\0" * 4), sys.byteorder):
-        assert not deadline.over()
-        time.sleep(0.001)
-
-
 def check_only_tls_counts(s: Session) -> None:
     """After the ack: the session goes on with what comes now, and prog has seen nothing of what came before."""
     assert s.ask(b"EHLO y") == EHLO
@@ -188,7 +177,7 @@ def test_clear_commands_behind_starttls(session: Session, size: int) -> None:
     assert session.reply() == READY
     assert control_of(session).read_signal() == b"\0"
     session.send(stream[size:])
-    wait_taken(session)
+    wait_taken(session.client)
     control_of(session).acknowledge()
     check_only_tls_counts(session)
 
@@ -199,7 +188,7 @@ def test_more_clear_bytes_than_one_read(session: Session, size: int) -> None:
     assert session.reply() == READY
     assert control_of(session).read_signal() == b"\0"
     session.send(b"NOOP\r\n" * 2000)
-    wait_taken(session)
+    wait_taken(session.client)
     control_of(session).acknowledge()
     check_only_tls_counts(session)
 

@@ -121,12 +121,17 @@ def test_private_key_is_wiped_after_signing(shape: Shape, certs: Certs) -> None:
 
         client.read_flight()
         client.send_key_exchange()
-        client.send_ccs()
-        client.send_finished()
-        client.read_finished()
-        client.echo(b"x" * 100)
-        with Frozen(key):
-            nothing(Image(key), secret, "key")
+        finished_and_forgotten(client, key, secret)
+
+
+def finished_and_forgotten(client: Client, key: int, secret: dict[str, bytes]) -> None:
+    """Complete the handshake, move some data, and find nothing of a secret in key."""
+    client.send_ccs()
+    client.send_finished()
+    client.read_finished()
+    client.echo(b"x" * 100)
+    with Frozen(key):
+        nothing(Image(key), secret, "key")
 
 
 def ephemeral(image: Image, curve: str, point: bytes, bear: Bear) -> bytes:
@@ -173,12 +178,7 @@ def test_session_secrets_are_wiped(shape: Shape, certs: Certs, bear: Bear) -> No
         nothing(Image(prog), secret, "prog")
         watch.go_on()
 
-        client.send_ccs()
-        client.send_finished()
-        client.read_finished()
-        client.echo(b"x" * 100)
-        with Frozen(key):
-            nothing(Image(key), secret, "key")
+        finished_and_forgotten(client, key, secret)
 
 
 def test_keys_that_were_not_chosen_are_wiped(certs: Certs, tmp_path: Path) -> None:
