@@ -8,6 +8,7 @@
 cdef enum:
     CLEAR_BUFFER = 8192
     CONTROL_MAX = 1024      # the old protocol's text
+    QUIET_MS = 100          # prog that has written nothing for so long has said all it will about a line
 
 cdef enum Asked:
     ASKED_NOT = 0
@@ -30,7 +31,7 @@ cdef struct Clear:
     size_t up_at
     size_t up_len
     size_t up_now           # of which prog may have this much before it answers, see clear_allow
-    int64_t hold_ms         # until then `up` beyond up_now is kept from prog
+    int64_t hold_ms         # until then what the client sends, beyond up_now, is kept from prog
     bint hello              # `up` looks like a ClientHello
     char word[9]            # the last word of the client's current line, upper case, cut
     size_t word_len
@@ -69,9 +70,10 @@ cdef void clear_close_all(Net *net) noexcept nogil:
     explicit_bzero(c.text, sizeof(c.text))
 
 cdef size_t clear_line(Clear *c, const uint8_t *p, size_t n) noexcept nogil:
-    """Bytes up to the end of the first line that may ask for TLS: one or two words, the last STARTTLS, STLS or TLS.
+    """Bytes up to the end of the first line that may ask for TLS, which begins a hold; n when there is none.
 
-    n when there is none."""
+    Such a line has one or two words, the last STARTTLS, STLS or TLS. It may have come in pieces.
+    """
     cdef size_t i, blanks
     cdef char x
     for i in range(n):
@@ -83,6 +85,7 @@ cdef size_t clear_line(Clear *c, const uint8_t *p, size_t n) noexcept nogil:
             c.blanks = 0
             if blanks <= 1 and (strcmp(c.word, "STARTTLS") == 0 or strcmp(c.word, "STLS") == 0
                                 or strcmp(c.word, "TLS") == 0):
+                c.hold_ms = now_ms() + GRACE_MS
                 return i + 1
         elif x == c' ' or x == c'\t':
             c.word_len = 0
@@ -94,21 +97,22 @@ cdef size_t clear_line(Clear *c, const uint8_t *p, size_t n) noexcept nogil:
     return n
 
 cdef void clear_allow(Clear *c) noexcept nogil:
-    """Decide how much of what the client has just sent prog may have at once; the rest waits up to a second.
+    """Decide how much of what the client has just sent prog may have at once; the rest waits for the end of a hold.
 
-    Behind a line that may ask for TLS nothing goes on until prog has answered: a prog of the old protocol would take
-    it for something that came under TLS. And prog says 220 on stdout before it signals on descriptor 5: a quick
-    client's ClientHello may come in between and must not end in prog's hands.
+    Behind a line that may ask for TLS nothing goes on, in whatever packet it comes, until prog has answered and said
+    no more for QUIET_MS, or for GRACE_MS: a prog of the old protocol would take it for something that came under TLS.
+    And prog says 220 on stdout before it signals on descriptor 5: a quick client's ClientHello may come in between
+    and must not end in prog's hands.
     """
-    cdef size_t n
-    c.hold_ms = 0
     if c.asked != ASKED_NOT:
         c.up_now = c.up_len
         return
     c.hello = c.up_at == 0 and c.up_len > 2 and c.up[0] == 22 and c.up[1] == 3
-    c.up_now = 0 if c.hello else clear_line(c, c.up + c.up_at, c.up_len)
-    if c.up_now < c.up_len:
+    c.up_now = 0
+    if c.hello:
         c.hold_ms = now_ms() + GRACE_MS
+    elif now_ms() >= c.hold_ms:
+        c.up_now = clear_line(c, c.up + c.up_at, c.up_len)
 
 cdef bint clear_up(Net *net) noexcept nogil:
     """client -> prog; True when something moved."""
@@ -163,8 +167,8 @@ cdef bint clear_down(Net *net) noexcept nogil:
         if n > 0:
             c.down_at = 0
             c.down_len = <size_t>n
-            if not c.hello:
-                c.hold_ms = 0       # prog has answered: what waits behind its answer may go on
+            if c.hold_ms and not c.hello:
+                c.hold_ms = now_ms() + QUIET_MS
             net_active(net)
             return True
         if n < 0 and errno == EINTR:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.certs import Certs
 from tests.harness import Program, RecordClient, Wrapped, ending, needs_root, read_exactly, run_plain
+from tests.waiting import wait_taken
 
 PROG = Path(__file__).with_name("clear_prog.py")
 pytestmark = needs_root
@@ -75,6 +76,35 @@ def test_what_is_pipelined_behind_starttls_is_never_run_under_tls(certs: Certs, 
                 answer = b""  # clear bytes that came late are no ClientHello: the handshake failed, which is safe
             assert b"EVIL" not in answer
             assert answer in (b"", b"tls LAST\r\n")
+
+
+def test_what_comes_after_starttls_was_handed_over_is_held_for_the_answer(certs: Certs) -> None:
+    """A packet of its own, after prog has read STARTTLS and before it asks by the old protocol, which has no ack."""
+    script = (
+        "import os\n"
+        "os.write(1, b'220 hello\\r\\n'); os.write(1, b'250 ' + os.read(0, 10))\n"
+        "os.read(3, 1); os.write(5, b'220 go\\r\\n'); os.close(5)\n"
+        "os.write(1, b'tls ' + os.read(0, 100))\n"
+    )
+    read_end, write_end = os.pipe()
+    try:
+        options = ["-n", "-f", certs.server("p256")]
+        prog = [sys.executable, "-I", "-c", script]
+        with Wrapped(options, prog, family="unix", preexec=lambda: os.dup2(read_end, 3), pass_fds=(3, read_end)) as w:
+            assert line(w.client) == b"220 hello\r\n"
+            w.client.sendall(b"STARTTLS\r\n")
+            assert line(w.client) == b"250 STARTTLS\r\n"
+            w.client.sendall(b"EVIL\r\n")
+            wait_taken(w.client)
+            os.write(write_end, b"!")
+            assert line(w.client) == b"220 go\r\n"
+            client = RecordClient(w.client)
+            client.handshake()
+            client.send(b"EHLO\r\n")
+            assert client.read_exactly(10) == b"tls EHLO\r\n"
+    finally:
+        os.close(read_end)
+        os.close(write_end)
 
 
 def test_a_quick_client_hello_is_not_given_to_prog(certs: Certs) -> None:
