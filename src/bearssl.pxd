@@ -63,6 +63,8 @@ cdef extern from "bearssl_block.h" nogil:
         pass
     ctypedef struct br_block_ctr_class:
         pass
+    ctypedef struct br_block_ctrcbc_class:
+        pass
     ctypedef uint32_t (*br_chacha20_run)(const void *key, const void *iv, uint32_t cc, void *data, size_t len)
     ctypedef void (*br_poly1305_run)(const void *key, const void *iv, void *data, size_t len,
                                      const void *aad, size_t aad_len, void *tag,
@@ -80,6 +82,8 @@ cdef extern from "bearssl_rsa.h" nogil:
                                            size_t hash_len, const br_rsa_public_key *pk, unsigned char *hash_out)
     ctypedef uint32_t (*br_rsa_pkcs1_sign)(const unsigned char *hash_oid, const unsigned char *hash,
                                            size_t hash_len, const br_rsa_private_key *sk, unsigned char *x)
+    ctypedef uint32_t (*br_rsa_public)(unsigned char *x, size_t xlen, const br_rsa_public_key *pk)
+    br_rsa_public br_rsa_public_get_default()
     br_rsa_pkcs1_vrfy br_rsa_pkcs1_vrfy_get_default()
     br_rsa_pkcs1_sign br_rsa_pkcs1_sign_get_default()
     ctypedef size_t (*br_rsa_compute_modulus)(void *n, const br_rsa_private_key *sk)
@@ -123,7 +127,7 @@ cdef extern from "bearssl_x509.h" nogil:
     int BR_ERR_X509_OK, BR_ERR_X509_EMPTY_CHAIN, BR_ERR_X509_BAD_SIGNATURE, BR_ERR_X509_TIME_UNKNOWN
     int BR_ERR_X509_EXPIRED, BR_ERR_X509_DN_MISMATCH, BR_ERR_X509_UNSUPPORTED, BR_ERR_X509_WRONG_KEY_TYPE
     int BR_ERR_X509_CRITICAL_EXTENSION, BR_ERR_X509_NOT_CA, BR_ERR_X509_FORBIDDEN_KEY_USAGE
-    int BR_ERR_X509_WEAK_PUBLIC_KEY, BR_ERR_X509_NOT_TRUSTED, BR_ERR_X509_BAD_SERVER_NAME
+    int BR_ERR_X509_LIMIT_EXCEEDED, BR_ERR_X509_WEAK_PUBLIC_KEY, BR_ERR_X509_NOT_TRUSTED, BR_ERR_X509_BAD_SERVER_NAME
     int BR_KEYTYPE_RSA, BR_KEYTYPE_EC, BR_KEYTYPE_KEYX, BR_KEYTYPE_SIGN
     int BR_X509_TA_CA
     int BR_X509_BUFSIZE_KEY
@@ -224,6 +228,14 @@ cdef extern from "bearssl_ssl.h" nogil:
         br_sslrec_out_class inner
         void (*init)(const br_sslrec_out_chapol_class **ctx, br_chacha20_run ichacha, br_poly1305_run ipoly,
                      const void *key, const void *iv) noexcept nogil
+    ctypedef struct br_sslrec_in_ccm_class:
+        br_sslrec_in_class inner
+        void (*init)(const br_sslrec_in_ccm_class **ctx, const br_block_ctrcbc_class *bc_impl, const void *key,
+                     size_t key_len, const void *iv, size_t tag_len) noexcept nogil
+    ctypedef struct br_sslrec_out_ccm_class:
+        br_sslrec_out_class inner
+        void (*init)(const br_sslrec_out_ccm_class **ctx, const br_block_ctrcbc_class *bc_impl, const void *key,
+                     size_t key_len, const void *iv, size_t tag_len) noexcept nogil
     const br_sslrec_in_cbc_class br_sslrec_in_cbc_vtable
     const br_sslrec_out_cbc_class br_sslrec_out_cbc_vtable
     const br_sslrec_in_gcm_class br_sslrec_in_gcm_vtable
@@ -258,6 +270,9 @@ cdef extern from "bearssl_ssl.h" nogil:
         const br_block_cbcenc_class *iaes_cbcenc
         const br_block_cbcdec_class *iaes_cbcdec
         const br_block_ctr_class *iaes_ctr
+        const br_block_ctrcbc_class *iaes_ctrcbc
+        const br_block_cbcenc_class *ides_cbcenc
+        const br_block_cbcdec_class *ides_cbcdec
         br_ghash ighash
         br_chacha20_run ichacha
         br_poly1305_run ipoly
@@ -278,6 +293,8 @@ cdef extern from "bearssl_ssl.h" nogil:
     void br_ssl_engine_set_prf_sha384(br_ssl_engine_context *cc, br_tls_prf_impl impl)
     void br_ssl_engine_set_default_aes_cbc(br_ssl_engine_context *cc)
     void br_ssl_engine_set_default_aes_gcm(br_ssl_engine_context *cc)
+    void br_ssl_engine_set_default_aes_ccm(br_ssl_engine_context *cc)
+    void br_ssl_engine_set_default_des_cbc(br_ssl_engine_context *cc)
     void br_ssl_engine_set_default_chapol(br_ssl_engine_context *cc)
     void br_ssl_engine_set_chacha20(br_ssl_engine_context *cc, br_chacha20_run ichacha)
     void br_ssl_engine_set_poly1305(br_ssl_engine_context *cc, br_poly1305_run ipoly)
@@ -285,6 +302,8 @@ cdef extern from "bearssl_ssl.h" nogil:
                                const br_sslrec_out_cbc_class *impl_out)
     void br_ssl_engine_set_gcm(br_ssl_engine_context *cc, const br_sslrec_in_gcm_class *impl_in,
                                const br_sslrec_out_gcm_class *impl_out)
+    void br_ssl_engine_set_ccm(br_ssl_engine_context *cc, const br_sslrec_in_ccm_class *impl_in,
+                               const br_sslrec_out_ccm_class *impl_out)
     void br_ssl_engine_set_chapol(br_ssl_engine_context *cc, const br_sslrec_in_chapol_class *impl_in,
                                   const br_sslrec_out_chapol_class *impl_out)
     void br_ssl_engine_set_ec(br_ssl_engine_context *cc, const br_ec_impl *iec)
@@ -325,3 +344,28 @@ cdef extern from "bearssl_ssl.h" nogil:
     void br_ssl_server_set_policy(br_ssl_server_context *cc, const br_ssl_server_policy_class **pctx)
     void br_ssl_server_set_trust_anchor_names(br_ssl_server_context *cc, const br_x500_name *ta_names, size_t num)
     int br_ssl_server_reset(br_ssl_server_context *cc)
+    ctypedef struct br_ssl_client_context
+    ctypedef struct br_ssl_client_certificate:
+        int auth_type
+        int hash_id
+        const br_x509_certificate *chain
+        size_t chain_len
+    int BR_AUTH_RSA, BR_AUTH_ECDSA
+    ctypedef struct br_ssl_client_certificate_class:
+        size_t context_size
+        void (*start_name_list)(const br_ssl_client_certificate_class **pctx) noexcept nogil
+        void (*start_name)(const br_ssl_client_certificate_class **pctx, size_t len) noexcept nogil
+        void (*append_name)(const br_ssl_client_certificate_class **pctx, const unsigned char *data,
+                            size_t len) noexcept nogil
+        void (*end_name)(const br_ssl_client_certificate_class **pctx) noexcept nogil
+        void (*end_name_list)(const br_ssl_client_certificate_class **pctx) noexcept nogil
+        void (*choose)(const br_ssl_client_certificate_class **pctx, const br_ssl_client_context *cc,
+                       uint32_t auth_types, br_ssl_client_certificate *choices) noexcept nogil
+        size_t (*do_sign)(const br_ssl_client_certificate_class **pctx, int hash_id, size_t hv_len,
+                          unsigned char *data, size_t len) noexcept nogil
+    ctypedef struct br_ssl_client_context:
+        br_ssl_engine_context eng
+    void br_ssl_client_zero(br_ssl_client_context *cc)
+    void br_ssl_client_set_rsapub(br_ssl_client_context *cc, br_rsa_public irsapub)
+    void br_ssl_client_set_client_certificate(br_ssl_client_context *cc, const br_ssl_client_certificate_class **pctx)
+    int br_ssl_client_reset(br_ssl_client_context *cc, const char *server_name, int resume_session)

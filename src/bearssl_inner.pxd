@@ -1,7 +1,7 @@
 # The few names of BearSSL's src/inner.h that bearwrap uses, each with its reason.
 # They are exported by the system's libbearssl too, so they are declared here by their prototypes.
 
-from bearssl cimport br_ssl_engine_context, br_block_cbcdec_class, br_block_cbcenc_class, br_block_ctr_class
+from bearssl cimport br_ssl_engine_context, br_block_cbcdec_class, br_block_cbcenc_class, br_block_ctr_class, br_block_ctrcbc_class
 
 cdef extern from "hs_server.h" nogil:
     # key derives the master secret and the traffic keys with BearSSL's own key schedule (RFC 5246 section 8.1
@@ -15,5 +15,9 @@ cdef extern from "hs_server.h" nogil:
                                      const br_block_ctr_class *bc_impl, size_t cipher_key_len)
     void br_ssl_engine_switch_gcm_out(br_ssl_engine_context *cc, int is_client, int prf_id,
                                       const br_block_ctr_class *bc_impl, size_t cipher_key_len)
+    void br_ssl_engine_switch_ccm_in(br_ssl_engine_context *cc, int is_client, int prf_id,
+                                     const br_block_ctrcbc_class *bc_impl, size_t cipher_key_len, size_t tag_len)
+    void br_ssl_engine_switch_ccm_out(br_ssl_engine_context *cc, int is_client, int prf_id,
+                                      const br_block_ctrcbc_class *bc_impl, size_t cipher_key_len, size_t tag_len)
     void br_ssl_engine_switch_chapol_in(br_ssl_engine_context *cc, int is_client, int prf_id)
     void br_ssl_engine_switch_chapol_out(br_ssl_engine_context *cc, int is_client, int prf_id)

@@ -9,18 +9,42 @@ cdef struct Entry:
     const char *path
     bint is_directory
 
+# exit codes of a TLS client (s6-tlsc(1)); any other is prog's
+cdef enum ClientExit:
+    EXIT_CONTENT = 96           # a file that holds nothing usable
+    EXIT_TLS = 98
+    EXIT_SYSTEM = 111
+
+# a TLS client's own settings (s6-tlsc(1))
+cdef struct ClientConfig:
+    const char *name            # -k, NULL without: the server's name is then not verified
+    const char *sni             # the same unless it is a literal address
+    uint8_t ip[16]
+    size_t ip_len               # of that address, 0 for a name
+    bint verify                 # not --no-verify-cert
+    bint close_notify           # -S
+    bint enforce_close_notify   # -J
+    const char *anchors_directory   # CADIR, or
+    const char *anchors_file        # CAFILE; the other is NULL
+    const char *certificate_file    # CERTFILE and KEYFILE, NULL without -y
+    const char *key_file
+    int read_fd
+    int write_fd
+    int verbosity
+
 cdef struct Config:
-    Entry entries[4]            # -f and -d in their order
+    ClientConfig *client        # NULL for a server
+    Entry entries[ENTRIES_MAX]  # -f and -d in their order
     int entries_num
     const char *anchors         # -a, NULL without
-    uint16_t suites[14]         # in the server's order
+    uint16_t suites[SUITES_MAX]     # in the order of preference
     int suites_num
     uint32_t groups             # bit per IANA group number below 32
     uint16_t version_min
     uint16_t version_max
     bint server_order           # -s
     int64_t idle_ms             # -t
-    int64_t handshake_ms        # -T
+    int64_t handshake_ms        # -T, -K
     const char *account         # -u, NULL without
     int user_field              # -U
     bint proxy                  # -p1

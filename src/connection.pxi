@@ -10,6 +10,7 @@ cdef struct Pipes:
     int ack[2]              # -n: prog's descriptor 6 is the read end
     int wake_net
     int wake_key
+    int network[2]          # a client's, where they are not 0 and 1
 
 cdef bint above(int *fd) noexcept nogil:
     """Move a descriptor above the numbers that prog is given."""
@@ -82,23 +83,24 @@ cdef bint net_anchors(Net *net, Anchors *anchors) noexcept nogil:
 
 cdef Anchors net_anchor_list
 
-cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
-    """Serve the connection on descriptors 0 and 1; the exit code of the program."""
-    cdef Net *net = &net_process
-    cdef Pipes p
+cdef void close_network(Config *config) noexcept nogil:
+    """Neither prog nor key has the connection; a client's prog gets its pipes under the same numbers."""
+    if config.client == NULL:
+        close(0)
+        close(1)
+    else:
+        close(config.client.read_fd)
+        close(config.client.write_fd)
+
+cdef bint connection_fork(Config *config, Net *net, Pipes *p) noexcept nogil:
+    """Make prog and key, each with its own ends of the pipes alone; False after an error line."""
     cdef uint8_t *ring = ring_map()
-    cdef int status = 0
-    if fcntl(2, F_GETFL) < 0:
-        # a log line must never end up in a pipe of ours that got number 2
-        dup2(open_("/dev/null", O_WRONLY), 2)
-    signal(SIGPIPE, SIG_IGN)
-    signal(SIGCHLD, SIG_DFL)
-    signal(SIGALRM, SIG_DFL)
-    if config.delayed and not (control_free(5, "pipe") and control_free(6, "ack pipe")):
-        return 111
-    if ring == NULL or not pipes_open(&p, config.delayed):
+    if ring == NULL or not pipes_open(p, config.delayed):
         log_fatal("unable to create pipe", errno)
-        return 111
+        return False
+    if config.client != NULL:
+        p.network[0] = config.client.read_fd
+        p.network[1] = config.client.write_fd
     net.prog = fork()
     if net.prog == 0:
         close(p.to_prog[1])
@@ -106,8 +108,7 @@ cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
         close(p.go[1])
         close_both(p.port)
         close_both(p.killer)
-        close(0)
-        close(1)
+        close_network(config)
         munmap(ring, 2 * (PAGE + RING_SIZE))
         prog_main(config, p.go[0], p.to_prog[0], p.from_prog[1], p.control[1], p.ack[0])
     close(p.go[0])
@@ -117,7 +118,7 @@ cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
         close(p.ack[0])
     else:
         close(p.to_prog[0])
-    close_inherited(<const int *>&p, <int>(sizeof(Pipes) // sizeof(int)))   # nothing but descriptors
+    close_inherited(<const int *>p, <int>(sizeof(Pipes) // sizeof(int)))    # nothing but descriptors
     if net.prog > 0:
         net.key = fork()
         if net.key == 0:
@@ -127,12 +128,11 @@ cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
                 close(p.ack[1])
             close(p.port[0])
             close_both(p.killer)
-            close(0)
-            close(1)
+            close_network(config)
             key_main(config, p.port[1], p.go[1], ring, p.wake_net, p.wake_key, p.to_prog[1], p.from_prog[0])
     if net.prog < 0 or net.key < 0:
         log_fatal("unable to fork", errno)
-        return 111
+        return False
     close(p.go[1])
     close(p.port[1])
     if not config.delayed:
@@ -140,19 +140,34 @@ cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
         close(p.from_prog[0])
     log_state.process = "net"
     net.config = config
-    net.port = p.port[0]
+    net.port = engine.port = p.port[0]
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if not ring_side(&net.ring, ring, False, p.wake_key) or not net_prepare(net, p.wake_net):
+        log_fatal("unable to prepare the connection", errno)
+        return False
+    return True
+
+cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
+    """Serve the connection on descriptors 0 and 1; the exit code of the program."""
+    cdef Net *net = &net_process
+    cdef Pipes p
+    if fcntl(2, F_GETFL) < 0:
+        # a log line must never end up in a pipe of ours that got number 2
+        dup2(open_("/dev/null", O_WRONLY), 2)
+    signal(SIGPIPE, SIG_IGN)
+    signal(SIGCHLD, SIG_DFL)
+    signal(SIGALRM, SIG_DFL)
+    if config.delayed and not (control_free(5, "pipe") and control_free(6, "ack pipe")):
+        return 111
     net.fd_in = 0
     net.fd_out = 1
+    net.deadline = started_ms + config.handshake_ms
+    if not connection_fork(config, net, &p):
+        return 111
     net.killer[0] = p.killer[0]
     net.killer[1] = p.killer[1]
-    net.deadline = started_ms + config.handshake_ms
-    engine.port = net.port
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-    if not ring_side(&net.ring, ring, False, p.wake_key) or not net_prepare(net, p.wake_net) \
-            or not signal_pipe_arm(net.killer, net.prog):
-        log_fatal("unable to prepare the connection", errno)
-        return 111
-    if config.delayed and not clear_prepare(net, p.to_prog[1], p.to_prog[0], p.from_prog[0], p.control[0], p.ack[1]):
+    if not signal_pipe_arm(net.killer, net.prog) or (config.delayed and not clear_prepare(
+            net, p.to_prog[1], p.to_prog[0], p.from_prog[0], p.control[0], p.ack[1])):
         log_fatal("unable to prepare the connection", errno)
         return 111
     if not jail_enter(&config.jail):
@@ -163,7 +178,7 @@ cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
     if not net_addresses(net):
         return 100
     log_debug("start")
-    if not engine_start(config, net.port, &net_anchor_list):
+    if not server_start(config, net.port, &net_anchor_list):
         log_fatal("unable to start the TLS engine", 0)
         return 111
     if config.delayed:

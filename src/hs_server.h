@@ -9,6 +9,8 @@ void br_ssl_engine_switch_cbc_in(br_ssl_engine_context *, int, int, int, const b
 void br_ssl_engine_switch_cbc_out(br_ssl_engine_context *, int, int, int, const br_block_cbcenc_class *, size_t);
 void br_ssl_engine_switch_gcm_in(br_ssl_engine_context *, int, int, const br_block_ctr_class *, size_t);
 void br_ssl_engine_switch_gcm_out(br_ssl_engine_context *, int, int, const br_block_ctr_class *, size_t);
+void br_ssl_engine_switch_ccm_in(br_ssl_engine_context *, int, int, const br_block_ctrcbc_class *, size_t, size_t);
+void br_ssl_engine_switch_ccm_out(br_ssl_engine_context *, int, int, const br_block_ctrcbc_class *, size_t, size_t);
 void br_ssl_engine_switch_chapol_in(br_ssl_engine_context *, int, int);
 void br_ssl_engine_switch_chapol_out(br_ssl_engine_context *, int, int);
 #else

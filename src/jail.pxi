@@ -8,6 +8,8 @@ cdef enum:
 cdef struct Jail:
     const char *account     # -j, NULL for a pid-derived uid
     const char *directory   # -J
+    uid_t uid               # TLS_UID and TLS_GID, 0 without
+    gid_t gid
 
 cdef bint failed(const char *what, long number) noexcept nogil:
     """Log `what(number) failed` with the errno and say no."""
@@ -60,17 +62,27 @@ cdef bint limit_to(int resource, rlim_t most, const char *what) noexcept nogil:
     return True
 
 cdef bint jail_identity(Jail *jail, uid_t *uid) noexcept nogil:
-    """Take the groups of the jail's account, or of an id made from the pid; setuid to `uid` is left to the caller."""
+    """Take the groups of the jail's account, or ids that were given or made from the pid; setuid to `uid` is left to
+    the caller."""
     cdef passwd *pw = NULL
     cdef gid_t gid
-    uid[0] = <uid_t>(UID_BASE + getpid() % UID_RANGE)
-    gid = uid[0]
+    uid[0] = jail.uid if jail.uid else <uid_t>(UID_BASE + getpid() % UID_RANGE)
+    gid = jail.gid if jail.gid else <gid_t>(UID_BASE + getpid() % UID_RANGE)
     if jail.account != NULL:
         if not account_find(jail.account, &pw):
             return False
         uid[0] = pw.pw_uid
         gid = pw.pw_gid
     return become(jail.account, uid[0], gid)
+
+cdef bint jail_limits() noexcept nogil:
+    """What needs no privilege: no descriptors, processes, cores or dumps, little memory, no new privileges."""
+    # setuid resets the dumpable flag, so it is cleared here as well as before the first secret is read
+    if prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 or prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0:
+        return failed("prctl", 0)
+    return (limit_to(RLIMIT_NOFILE, 0, "setrlimit NOFILE") and limit_to(RLIMIT_NPROC, 0, "setrlimit NPROC")
+            and limit_to(RLIMIT_CORE, 0, "setrlimit CORE") and limit_to(RLIMIT_DATA, MEMORY_MAX, "setrlimit DATA")
+            and limit_to(RLIMIT_AS, MEMORY_MAX, "setrlimit AS"))
 
 cdef bint jail_enter(Jail *jail) noexcept nogil:
     """Own uid, chroot into an empty directory, no descriptors, processes, cores or dumps, little memory.
@@ -84,12 +96,7 @@ cdef bint jail_enter(Jail *jail) noexcept nogil:
         return failed("chroot", 0)
     if setuid(uid) < 0:
         return failed("setuid", uid)
-    # setuid resets the dumpable flag, so it is cleared here as well as before the first secret is read
-    if prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 or prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0:
-        return failed("prctl", 0)
-    return (limit_to(RLIMIT_NOFILE, 0, "setrlimit NOFILE") and limit_to(RLIMIT_NPROC, 0, "setrlimit NPROC")
-            and limit_to(RLIMIT_CORE, 0, "setrlimit CORE") and limit_to(RLIMIT_DATA, MEMORY_MAX, "setrlimit DATA")
-            and limit_to(RLIMIT_AS, MEMORY_MAX, "setrlimit AS"))
+    return jail_limits()
 
 cdef void jail_refused() noexcept nogil:
     """The fatal line after a jail that could not be made; its most likely reason is said at any verbosity."""

@@ -1,16 +1,22 @@
 # net - the process that talks to the network: the original pid, the socket's owner, the holder of no secret.
 #
-# This part is what its phases share: time, waiting, descriptors, alerts. nethandshake.pxi brings the connection to
-# its keys, netrun.pxi moves records, netend.pxi ends it and reaps.
+# This part is what its phases share: time, waiting, descriptors, alerts. netmove.pxi moves records, nethandshake.pxi
+# (with netflight, netserver and netclient) brings the connection to its keys, netrun.pxi and netend.pxi are a server's
+# transfer and end, clientrun.pxi a client's.
 
+# the handshake message that must come next, by its number
 cdef enum Await:
-    AWAIT_HELLO = 1
-    AWAIT_CERTIFICATE = 11
-    AWAIT_KEY_EXCHANGE = 16
-    AWAIT_VERIFY = 15
-    AWAIT_CIPHER_SPEC = 2
-    AWAIT_FINISHED = 20
     AWAIT_NOTHING = 0
+    AWAIT_HELLO = 1
+    AWAIT_SERVER_HELLO = 2
+    AWAIT_CERTIFICATE = 11
+    AWAIT_PARAMS = 12           # ServerKeyExchange
+    AWAIT_REQUEST = 13          # CertificateRequest: a ServerHelloDone will do as well
+    AWAIT_DONE = 14             # ServerHelloDone
+    AWAIT_VERIFY = 15
+    AWAIT_KEY_EXCHANGE = 16     # ClientKeyExchange
+    AWAIT_FINISHED = 20
+    AWAIT_CIPHER_SPEC = 256     # a record of its own
 
 cdef enum End:
     END_NOT = 0
@@ -27,6 +33,7 @@ cdef enum End:
     END_PROG = 11           # the prog process is gone before the handshake was done
     END_CLEAR = 12          # -n: prog closed its stdout and never asked for TLS
     END_CONTROL = 13        # -n: prog broke the control protocol
+    END_TRUNCATED = 14      # client: EOF inside a record, or without the close_notify that -J wants
 
 cdef struct Net:
     Config *config
@@ -55,10 +62,16 @@ cdef struct Net:
     bint control_ready
     int end                 # End
     int alert               # the alert to send, NO_ALERT for none
+    const char *why         # what the peer did wrong, in words, and BearSSL's name for it if it has one
+    const char *symbol
+    int refusal             # the peer's fatal alert
+    int lost_errno          # of the read or write that failed
+    bint lost_writing
     int version             # negotiated, 0 before
     int await_
     int warnings            # consecutive warning alerts
     int renegotiations
+    bint output_closed      # client: our direction is ended
     uint8_t alert_half      # first byte of an alert split over records
     bint alert_split
     # handshake only
@@ -162,7 +175,8 @@ cdef bint net_prepare(Net *net, int wake) noexcept nogil:
     # A descriptor that is no TCP socket refuses it, which is fine.
     setsockopt(net.fd_out, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes))
     sigemptyset(&mask)
-    sigaddset(&mask, SIGTERM)
+    if net.config.client == NULL:
+        sigaddset(&mask, SIGTERM)       # a client may just die: prog sees EOF
     sigaddset(&mask, SIGCHLD)
     net.in_ready = True
     net.out_ready = True
@@ -178,13 +192,17 @@ cdef bint net_prepare(Net *net, int wake) noexcept nogil:
             and watch(net.epoll, net.fd_out, EPOLLOUT, EV_CLIENT_OUT)
             and nonblocking(net.fd_in) and nonblocking(net.fd_out))
 
+cdef bint net_over(Net *net) noexcept nogil:
+    return net.end != END_NOT
+
 cdef void net_fail(Net *net, int alert, const char *why) noexcept nogil:
-    """Refuse the peer: the first reason counts."""
+    """Refuse the peer: the first reason counts. why outlives the call."""
     cdef char m[256]
     if net.end != END_NOT:
         return
     net.end = END_ALERT
     net.alert = alert
+    net.why = why
     snprintf(m, sizeof(m), "TLS error: %s", why)
     log_debug(m)
     if net.await_ == AWAIT_NOTHING:
@@ -193,6 +211,25 @@ cdef void net_fail(Net *net, int alert, const char *why) noexcept nogil:
     else:
         snprintf(m, sizeof(m), "tls phase: handshake failed, %s", alert_name(alert))
         log_debug(m)
+
+cdef void net_fail_error(Net *net, int error) noexcept nogil:
+    """Refuse the peer for one of BearSSL's reasons."""
+    if net.end == END_NOT:
+        net.symbol = error_row(error).symbol
+    net_fail(net, error_row(error).alert, error_row(error).text)
+
+cdef void net_lost(Net *net, bint writing) noexcept nogil:
+    """A read or write failed: there is nobody to say anything to."""
+    net.end = END_LOST
+    net.lost_errno = errno
+    net.lost_writing = writing
+
+cdef void net_refused_record(Net *net, int alert) noexcept nogil:
+    """Key refused a record; every failure of decryption looks the same."""
+    if alert == BAD_RECORD_MAC:
+        net_fail_error(net, BR_ERR_BAD_MAC)
+    else:
+        net_fail(net, alert, "record refused")
 
 cdef int record_check(Net *net, const uint8_t *header, bint sealed) noexcept nogil:
     """Check a record header (RFC 5246 section 6.2.1); 0 or the alert that refuses it."""
@@ -224,6 +261,7 @@ cdef void net_alert_received(Net *net, int level, int number) noexcept nogil:
         log_debug(m)
     if level == 2:
         net.end = END_REFUSED
+        net.refusal = number
         return
     net.warnings += 1
     if net.warnings > WARNINGS_MAX:

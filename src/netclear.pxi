@@ -133,7 +133,7 @@ cdef bint clear_up(Net *net) noexcept nogil:
             return False
         net.in_open = False
         if n < 0:
-            net.end = END_LOST
+            net_lost(net, False)
         return True
     if c.up_now == 0 and c.up_len and (now_ms() >= c.hold_ms or c.asked == ASKED_NEVER):
         if c.hello:
@@ -189,7 +189,7 @@ cdef bint clear_down(Net *net) noexcept nogil:
             return True
         net.out_ready = False
         if n < 0 and errno != EAGAIN:
-            net.end = END_LOST
+            net_lost(net, True)
     return False
 
 cdef void clear_abort(Net *net, const char *why) noexcept nogil:

@@ -1,23 +1,6 @@
 # netend - the end of a connection, orderly for each side: the last alert reaches the client, prog gets EOF and,
 # if it does not end, SIGTERM and SIGKILL; no process is left, and prog's status becomes the exit code.
 
-cdef void net_flush(Net *net, int64_t until) noexcept nogil:
-    """Send what key has sealed and will still seal for us, at most until a monotonic time."""
-    cdef int end = net.end
-    while now_ms() < until:
-        if net_output(net):
-            continue
-        if net.end == END_LOST or net.key_done:
-            break
-        if bw_load_u64(&net.ring.theirs.seals) == net.seals and ring_available(&net.ring) == 0:
-            break
-        ring_sleeping(&net.ring)
-        if ring_available(&net.ring) == 0 or not net.out_ready:
-            if bw_load_u64(&net.ring.theirs.seals) != net.seals or ring_available(&net.ring):
-                net_sleep(net, until)
-        ring_awake(&net.ring)
-    net.end = end
-
 cdef void net_linger(Net *net) noexcept nogil:
     """After our last record: FIN, then read and drop, so that no reset takes that record from the client's hands.
 

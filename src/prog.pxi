@@ -5,6 +5,7 @@
 
 cdef enum:
     GO_VARIABLES = 9
+    GO_ADDRESSES = 4        # of which the first
     GO_MAX = 2048
 
 cdef const char *go_variable(int i) noexcept nogil:
@@ -43,8 +44,11 @@ cdef void prog_drop(const char *account) noexcept nogil:
     setenv("USER", pw.pw_name, 1)
     setenv("LOGNAME", pw.pw_name, 1)
 
-cdef void prog_exec(char **argv) noexcept nogil:
-    """Become the program, with default signals and none blocked; never returns."""
+cdef void prog_exec(char **argv, const char *refusal) noexcept nogil:
+    """Become the program, with default signals and none blocked; never returns.
+
+    refusal: the fatal line when it cannot be run, a format with one %s for its name.
+    """
     cdef sigset_t none
     sigemptyset(&none)
     signal(SIGPIPE, SIG_DFL)
@@ -53,7 +57,7 @@ cdef void prog_exec(char **argv) noexcept nogil:
     signal(SIGALRM, SIG_DFL)
     sigprocmask(SIG_SETMASK, &none, NULL)
     execvp(argv[0], argv)
-    prog_refuse("unable to run %.512s", argv[0], errno)
+    prog_refuse(refusal, argv[0], errno)
 
 cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd, int control, int ack) noexcept nogil:
     """The prog process, from its fork to exec; never returns. control and ack become 5 and 6 with -n."""
@@ -91,6 +95,8 @@ cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd, int con
         field = take_vector(&c, 2)
         if c.bad or field.left >= sizeof(text):
             _exit(111)
+        if config.client != NULL and i < GO_ADDRESSES:
+            continue            # a UCSPI client has told prog
         memcpy(text, field.p, field.left)
         text[field.left] = 0
         if field.left:
@@ -99,6 +105,10 @@ cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd, int con
             unsetenv(go_variable(i))
     if config.account != NULL:
         prog_drop(config.account)
+    if config.client != NULL:
+        dup2(stdin_fd, config.client.read_fd)
+        dup2(stdout_fd, config.client.write_fd)
+        prog_exec(config.argv, "unable to spawn %.512s")
     dup2(stdin_fd, 0)
     dup2(stdout_fd, 1)
     if config.delayed:
@@ -107,4 +117,4 @@ cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd, int con
     else:
         close(5)
         close(6)
-    prog_exec(config.argv)
+    prog_exec(config.argv, "unable to run %.512s")

@@ -10,16 +10,30 @@ cdef void records_engine(br_ssl_engine_context *e) noexcept nogil:
     br_ssl_engine_set_hash(e, br_sha384_ID, &br_sha384_vtable)
     br_ssl_engine_set_default_aes_cbc(e)
     br_ssl_engine_set_default_aes_gcm(e)
+    br_ssl_engine_set_default_aes_ccm(e)
+    br_ssl_engine_set_default_des_cbc(e)
     bw_set_chapol(e)
+
+cdef bint suite_fits(const bw_suite *s, int version) noexcept nogil:
+    """Whether a version knows a suite: AEAD and the MACs of SHA-2 came with TLS 1.2."""
+    return version >= BR_TLS12 or s.mac_id == br_sha1_ID
 
 cdef void records_switch(br_ssl_engine_context *e, const bw_suite *s, bint is_client) noexcept nogil:
     """Make the record keys of both directions from the master secret (RFC 5246 section 6.3)."""
+    cdef size_t tag_len
     if s.encryption == BW_CHAPOL:
         br_ssl_engine_switch_chapol_in(e, is_client, s.prf_id)
         br_ssl_engine_switch_chapol_out(e, is_client, s.prf_id)
     elif s.encryption == BW_GCM:
         br_ssl_engine_switch_gcm_in(e, is_client, s.prf_id, e.iaes_ctr, s.key_len)
         br_ssl_engine_switch_gcm_out(e, is_client, s.prf_id, e.iaes_ctr, s.key_len)
+    elif s.encryption == BW_CCM or s.encryption == BW_CCM8:
+        tag_len = 8 if s.encryption == BW_CCM8 else 16
+        br_ssl_engine_switch_ccm_in(e, is_client, s.prf_id, e.iaes_ctrcbc, s.key_len, tag_len)
+        br_ssl_engine_switch_ccm_out(e, is_client, s.prf_id, e.iaes_ctrcbc, s.key_len, tag_len)
+    elif s.encryption == BW_3DES:
+        br_ssl_engine_switch_cbc_in(e, is_client, s.prf_id, s.mac_id, e.ides_cbcdec, s.key_len)
+        br_ssl_engine_switch_cbc_out(e, is_client, s.prf_id, s.mac_id, e.ides_cbcenc, s.key_len)
     else:
         br_ssl_engine_switch_cbc_in(e, is_client, s.prf_id, s.mac_id, e.iaes_cbcdec, s.key_len)
         br_ssl_engine_switch_cbc_out(e, is_client, s.prf_id, s.mac_id, e.iaes_cbcenc, s.key_len)

@@ -168,6 +168,7 @@ cdef extern from "<unistd.h>" nogil:
     int dup2(int a, int b)
     int close(int fd)
     int close_range(unsigned first, unsigned last, int flags)
+    long syscall(long number, ...)
     ssize_t read(int fd, void *buf, size_t n)
     ssize_t write(int fd, const void *buf, size_t n)
     void _exit(int status)

@@ -23,27 +23,62 @@ static const bw_cipher bw_ciphers[] = {
 };
 enum { BW_CIPHERS = sizeof bw_ciphers / sizeof bw_ciphers[0] };
 
-/* IANA number, key type that signs, encryption, MAC hash (0: AEAD), PRF hash, key bytes; names for log and SSL_CIPHER. */
-enum { BW_CHAPOL = 1, BW_GCM, BW_CBC };
+/*
+ * IANA number, key exchange, type of the server's key, encryption, MAC hash (0: AEAD), PRF hash, key bytes; names for
+ * log and SSL_CIPHER. The order is the client's preference: forward secrecy first, RSA key exchange last.
+ */
+enum { BW_ECDHE = 1, BW_ECDH, BW_RSA };
+enum { BW_CHAPOL = 1, BW_GCM, BW_CCM, BW_CCM8, BW_CBC, BW_3DES };
 typedef struct {
-	uint16_t id; uint8_t key_type, encryption, mac_id, prf_id, key_len;
+	uint16_t id; uint8_t exchange, key_type, encryption, mac_id, prf_id, key_len;
 	const char *log_name, *openssl_name;
 } bw_suite;
 static const bw_suite bw_suites[] = {
-	{ 0xCCA9, BR_KEYTYPE_EC, BW_CHAPOL, 0, br_sha256_ID, 32, "ECDSA + ECDHE + ChaCha20+Poly1305 (TLS 1.2+)", "ECDHE-ECDSA-CHACHA20-POLY1305" },
-	{ 0xCCA8, BR_KEYTYPE_RSA, BW_CHAPOL, 0, br_sha256_ID, 32, "RSA + ECDHE + ChaCha20+Poly1305 (TLS 1.2+)", "ECDHE-RSA-CHACHA20-POLY1305" },
-	{ 0xC02C, BR_KEYTYPE_EC, BW_GCM, 0, br_sha384_ID, 32, "ECDSA + ECDHE + AES256/GCM (TLS 1.2+)", "ECDHE-ECDSA-AES256-GCM-SHA384" },
-	{ 0xC030, BR_KEYTYPE_RSA, BW_GCM, 0, br_sha384_ID, 32, "RSA + ECDHE + AES256/GCM (TLS 1.2+)", "ECDHE-RSA-AES256-GCM-SHA384" },
-	{ 0xC02B, BR_KEYTYPE_EC, BW_GCM, 0, br_sha256_ID, 16, "ECDSA + ECDHE + AES128/GCM (TLS 1.2+)", "ECDHE-ECDSA-AES128-GCM-SHA256" },
-	{ 0xC02F, BR_KEYTYPE_RSA, BW_GCM, 0, br_sha256_ID, 16, "RSA + ECDHE + AES128/GCM (TLS 1.2+)", "ECDHE-RSA-AES128-GCM-SHA256" },
-	{ 0xC024, BR_KEYTYPE_EC, BW_CBC, br_sha384_ID, br_sha384_ID, 32, "ECDSA + ECDHE + AES256/CBC + SHA384 (TLS 1.2+)", "ECDHE-ECDSA-AES256-SHA384" },
-	{ 0xC028, BR_KEYTYPE_RSA, BW_CBC, br_sha384_ID, br_sha384_ID, 32, "RSA + ECDHE + AES256/CBC + SHA384 (TLS 1.2+)", "ECDHE-RSA-AES256-SHA384" },
-	{ 0xC023, BR_KEYTYPE_EC, BW_CBC, br_sha256_ID, br_sha256_ID, 16, "ECDSA + ECDHE + AES128/CBC + SHA256 (TLS 1.2+)", "ECDHE-ECDSA-AES128-SHA256" },
-	{ 0xC027, BR_KEYTYPE_RSA, BW_CBC, br_sha256_ID, br_sha256_ID, 16, "RSA + ECDHE + AES128/CBC + SHA256 (TLS 1.2+)", "ECDHE-RSA-AES128-SHA256" },
-	{ 0xC00A, BR_KEYTYPE_EC, BW_CBC, br_sha1_ID, br_sha256_ID, 32, "ECDSA + ECDHE + AES256/CBC + SHA1", "ECDHE-ECDSA-AES256-SHA" },
-	{ 0xC014, BR_KEYTYPE_RSA, BW_CBC, br_sha1_ID, br_sha256_ID, 32, "RSA + ECDHE + AES256/CBC + SHA1", "ECDHE-RSA-AES256-SHA" },
-	{ 0xC009, BR_KEYTYPE_EC, BW_CBC, br_sha1_ID, br_sha256_ID, 16, "ECDSA + ECDHE + AES128/CBC + SHA1", "ECDHE-ECDSA-AES128-SHA" },
-	{ 0xC013, BR_KEYTYPE_RSA, BW_CBC, br_sha1_ID, br_sha256_ID, 16, "RSA + ECDHE + AES128/CBC + SHA1", "ECDHE-RSA-AES128-SHA" },
+	{ 0xCCA9, BW_ECDHE, BR_KEYTYPE_EC, BW_CHAPOL, 0, br_sha256_ID, 32, "ECDSA + ECDHE + ChaCha20+Poly1305 (TLS 1.2+)", "ECDHE-ECDSA-CHACHA20-POLY1305" },
+	{ 0xCCA8, BW_ECDHE, BR_KEYTYPE_RSA, BW_CHAPOL, 0, br_sha256_ID, 32, "RSA + ECDHE + ChaCha20+Poly1305 (TLS 1.2+)", "ECDHE-RSA-CHACHA20-POLY1305" },
+	{ 0xC02C, BW_ECDHE, BR_KEYTYPE_EC, BW_GCM, 0, br_sha384_ID, 32, "ECDSA + ECDHE + AES256/GCM (TLS 1.2+)", "ECDHE-ECDSA-AES256-GCM-SHA384" },
+	{ 0xC030, BW_ECDHE, BR_KEYTYPE_RSA, BW_GCM, 0, br_sha384_ID, 32, "RSA + ECDHE + AES256/GCM (TLS 1.2+)", "ECDHE-RSA-AES256-GCM-SHA384" },
+	{ 0xC02B, BW_ECDHE, BR_KEYTYPE_EC, BW_GCM, 0, br_sha256_ID, 16, "ECDSA + ECDHE + AES128/GCM (TLS 1.2+)", "ECDHE-ECDSA-AES128-GCM-SHA256" },
+	{ 0xC02F, BW_ECDHE, BR_KEYTYPE_RSA, BW_GCM, 0, br_sha256_ID, 16, "RSA + ECDHE + AES128/GCM (TLS 1.2+)", "ECDHE-RSA-AES128-GCM-SHA256" },
+	{ 0xC024, BW_ECDHE, BR_KEYTYPE_EC, BW_CBC, br_sha384_ID, br_sha384_ID, 32, "ECDSA + ECDHE + AES256/CBC + SHA384 (TLS 1.2+)", "ECDHE-ECDSA-AES256-SHA384" },
+	{ 0xC028, BW_ECDHE, BR_KEYTYPE_RSA, BW_CBC, br_sha384_ID, br_sha384_ID, 32, "RSA + ECDHE + AES256/CBC + SHA384 (TLS 1.2+)", "ECDHE-RSA-AES256-SHA384" },
+	{ 0xC023, BW_ECDHE, BR_KEYTYPE_EC, BW_CBC, br_sha256_ID, br_sha256_ID, 16, "ECDSA + ECDHE + AES128/CBC + SHA256 (TLS 1.2+)", "ECDHE-ECDSA-AES128-SHA256" },
+	{ 0xC027, BW_ECDHE, BR_KEYTYPE_RSA, BW_CBC, br_sha256_ID, br_sha256_ID, 16, "RSA + ECDHE + AES128/CBC + SHA256 (TLS 1.2+)", "ECDHE-RSA-AES128-SHA256" },
+	{ 0xC00A, BW_ECDHE, BR_KEYTYPE_EC, BW_CBC, br_sha1_ID, br_sha256_ID, 32, "ECDSA + ECDHE + AES256/CBC + SHA1", "ECDHE-ECDSA-AES256-SHA" },
+	{ 0xC014, BW_ECDHE, BR_KEYTYPE_RSA, BW_CBC, br_sha1_ID, br_sha256_ID, 32, "RSA + ECDHE + AES256/CBC + SHA1", "ECDHE-RSA-AES256-SHA" },
+	{ 0xC009, BW_ECDHE, BR_KEYTYPE_EC, BW_CBC, br_sha1_ID, br_sha256_ID, 16, "ECDSA + ECDHE + AES128/CBC + SHA1", "ECDHE-ECDSA-AES128-SHA" },
+	{ 0xC013, BW_ECDHE, BR_KEYTYPE_RSA, BW_CBC, br_sha1_ID, br_sha256_ID, 16, "RSA + ECDHE + AES128/CBC + SHA1", "ECDHE-RSA-AES128-SHA" },
+	{ 0xC0AC, BW_ECDHE, BR_KEYTYPE_EC, BW_CCM, 0, br_sha256_ID, 16, "ECDSA + ECDHE + AES128/CCM (TLS 1.2+)", "ECDHE-ECDSA-AES128-CCM" },
+	{ 0xC0AD, BW_ECDHE, BR_KEYTYPE_EC, BW_CCM, 0, br_sha256_ID, 32, "ECDSA + ECDHE + AES256/CCM (TLS 1.2+)", "ECDHE-ECDSA-AES256-CCM" },
+	{ 0xC0AE, BW_ECDHE, BR_KEYTYPE_EC, BW_CCM8, 0, br_sha256_ID, 16, "ECDSA + ECDHE + AES128/CCM8 (TLS 1.2+)", "ECDHE-ECDSA-AES128-CCM8" },
+	{ 0xC0AF, BW_ECDHE, BR_KEYTYPE_EC, BW_CCM8, 0, br_sha256_ID, 32, "ECDSA + ECDHE + AES256/CCM8 (TLS 1.2+)", "ECDHE-ECDSA-AES256-CCM8" },
+	{ 0xC008, BW_ECDHE, BR_KEYTYPE_EC, BW_3DES, br_sha1_ID, br_sha256_ID, 24, "ECDSA + ECDHE + 3DES/CBC + SHA1", "ECDHE-ECDSA-DES-CBC3-SHA" },
+	{ 0xC012, BW_ECDHE, BR_KEYTYPE_RSA, BW_3DES, br_sha1_ID, br_sha256_ID, 24, "RSA + ECDHE + 3DES/CBC + SHA1", "ECDHE-RSA-DES-CBC3-SHA" },
+	{ 0xC02D, BW_ECDH, BR_KEYTYPE_EC, BW_GCM, 0, br_sha256_ID, 16, "ECDSA + ECDH + AES128/GCM (TLS 1.2+)", "ECDH-ECDSA-AES128-GCM-SHA256" },
+	{ 0xC031, BW_ECDH, BR_KEYTYPE_EC, BW_GCM, 0, br_sha256_ID, 16, "RSA + ECDH + AES128/GCM (TLS 1.2+)", "ECDH-RSA-AES128-GCM-SHA256" },
+	{ 0xC02E, BW_ECDH, BR_KEYTYPE_EC, BW_GCM, 0, br_sha384_ID, 32, "ECDSA + ECDH + AES256/GCM (TLS 1.2+)", "ECDH-ECDSA-AES256-GCM-SHA384" },
+	{ 0xC032, BW_ECDH, BR_KEYTYPE_EC, BW_GCM, 0, br_sha384_ID, 32, "RSA + ECDH + AES256/GCM (TLS 1.2+)", "ECDH-RSA-AES256-GCM-SHA384" },
+	{ 0xC025, BW_ECDH, BR_KEYTYPE_EC, BW_CBC, br_sha256_ID, br_sha256_ID, 16, "ECDSA + ECDH + AES128/CBC + SHA256 (TLS 1.2+)", "ECDH-ECDSA-AES128-SHA256" },
+	{ 0xC029, BW_ECDH, BR_KEYTYPE_EC, BW_CBC, br_sha256_ID, br_sha256_ID, 16, "RSA + ECDH + AES128/CBC + SHA256 (TLS 1.2+)", "ECDH-RSA-AES128-SHA256" },
+	{ 0xC026, BW_ECDH, BR_KEYTYPE_EC, BW_CBC, br_sha384_ID, br_sha384_ID, 32, "ECDSA + ECDH + AES256/CBC + SHA384 (TLS 1.2+)", "ECDH-ECDSA-AES256-SHA384" },
+	{ 0xC02A, BW_ECDH, BR_KEYTYPE_EC, BW_CBC, br_sha384_ID, br_sha384_ID, 32, "RSA + ECDH + AES256/CBC + SHA384 (TLS 1.2+)", "ECDH-RSA-AES256-SHA384" },
+	{ 0xC004, BW_ECDH, BR_KEYTYPE_EC, BW_CBC, br_sha1_ID, br_sha256_ID, 16, "ECDSA + ECDH + AES128/CBC + SHA1", "ECDH-ECDSA-AES128-SHA" },
+	{ 0xC00E, BW_ECDH, BR_KEYTYPE_EC, BW_CBC, br_sha1_ID, br_sha256_ID, 16, "RSA + ECDH + AES128/CBC + SHA1", "ECDH-RSA-AES128-SHA" },
+	{ 0xC005, BW_ECDH, BR_KEYTYPE_EC, BW_CBC, br_sha1_ID, br_sha256_ID, 32, "ECDSA + ECDH + AES256/CBC + SHA1", "ECDH-ECDSA-AES256-SHA" },
+	{ 0xC00F, BW_ECDH, BR_KEYTYPE_EC, BW_CBC, br_sha1_ID, br_sha256_ID, 32, "RSA + ECDH + AES256/CBC + SHA1", "ECDH-RSA-AES256-SHA" },
+	{ 0xC003, BW_ECDH, BR_KEYTYPE_EC, BW_3DES, br_sha1_ID, br_sha256_ID, 24, "ECDSA + ECDH + 3DES/CBC + SHA1", "ECDH-ECDSA-DES-CBC3-SHA" },
+	{ 0xC00D, BW_ECDH, BR_KEYTYPE_EC, BW_3DES, br_sha1_ID, br_sha256_ID, 24, "RSA + ECDH + 3DES/CBC + SHA1", "ECDH-RSA-DES-CBC3-SHA" },
+	{ 0x009C, BW_RSA, BR_KEYTYPE_RSA, BW_GCM, 0, br_sha256_ID, 16, "RSA + AES128/GCM (TLS 1.2+)", "AES128-GCM-SHA256" },
+	{ 0x009D, BW_RSA, BR_KEYTYPE_RSA, BW_GCM, 0, br_sha384_ID, 32, "RSA + AES256/GCM (TLS 1.2+)", "AES256-GCM-SHA384" },
+	{ 0xC09C, BW_RSA, BR_KEYTYPE_RSA, BW_CCM, 0, br_sha256_ID, 16, "RSA + AES128/CCM (TLS 1.2+)", "AES128-CCM" },
+	{ 0xC09D, BW_RSA, BR_KEYTYPE_RSA, BW_CCM, 0, br_sha256_ID, 32, "RSA + AES256/CCM (TLS 1.2+)", "AES256-CCM" },
+	{ 0xC0A0, BW_RSA, BR_KEYTYPE_RSA, BW_CCM8, 0, br_sha256_ID, 16, "RSA + AES128/CCM8 (TLS 1.2+)", "AES128-CCM8" },
+	{ 0xC0A1, BW_RSA, BR_KEYTYPE_RSA, BW_CCM8, 0, br_sha256_ID, 32, "RSA + AES256/CCM8 (TLS 1.2+)", "AES256-CCM8" },
+	{ 0x003C, BW_RSA, BR_KEYTYPE_RSA, BW_CBC, br_sha256_ID, br_sha256_ID, 16, "RSA + AES128/CBC + SHA256 (TLS 1.2+)", "AES128-SHA256" },
+	{ 0x003D, BW_RSA, BR_KEYTYPE_RSA, BW_CBC, br_sha256_ID, br_sha256_ID, 32, "RSA + AES256/CBC + SHA256 (TLS 1.2+)", "AES256-SHA256" },
+	{ 0x002F, BW_RSA, BR_KEYTYPE_RSA, BW_CBC, br_sha1_ID, br_sha256_ID, 16, "RSA + AES128/CBC + SHA1", "AES128-SHA" },
+	{ 0x0035, BW_RSA, BR_KEYTYPE_RSA, BW_CBC, br_sha1_ID, br_sha256_ID, 32, "RSA + AES256/CBC + SHA1", "AES256-SHA" },
+	{ 0x000A, BW_RSA, BR_KEYTYPE_RSA, BW_3DES, br_sha1_ID, br_sha256_ID, 24, "RSA + 3DES/CBC + SHA1", "DES-CBC3-SHA" },
 };
 enum { BW_SUITES = sizeof bw_suites / sizeof bw_suites[0] };
 
@@ -86,81 +121,87 @@ enum { BW_ALERTS = sizeof bw_alerts / sizeof bw_alerts[0] };
  * What BearSSL reports -> the alert that RFC 5246 section 7.2.2 names, and the words for the log. net's own parser
  * refuses most malformed input before the engine sees it, so an error has one meaning by the time it arises here.
  */
-typedef struct { int error; uint8_t alert; const char *text; } bw_error;
+typedef struct { int error; uint8_t alert; const char *symbol, *text; } bw_error;
+#define BW_ERROR(error, alert, text) { error, alert, #error, text }
 static const bw_error bw_errors[] = {
-	{ BR_ERR_BAD_PARAM, 50, "malformed handshake message" },
-	{ BR_ERR_BAD_STATE, 80, "engine in a bad state" },
-	{ BR_ERR_UNSUPPORTED_VERSION, 70, "unsupported protocol version" },
-	{ BR_ERR_BAD_VERSION, 70, "protocol version mismatch" },
-	{ BR_ERR_BAD_LENGTH, 22, "bad record length" },
-	{ BR_ERR_TOO_LARGE, 22, "record too large" },
-	{ BR_ERR_BAD_MAC, 20, "record decryption or MAC failed" },
-	{ BR_ERR_NO_RANDOM, 80, "no randomness" },
-	{ BR_ERR_UNKNOWN_TYPE, 10, "unknown record type" },
-	{ BR_ERR_UNEXPECTED, 10, "unexpected message" },
-	{ BR_ERR_BAD_CCS, 50, "malformed change_cipher_spec" },
-	{ BR_ERR_BAD_ALERT, 50, "malformed alert" },
-	{ BR_ERR_BAD_HANDSHAKE, 47, "malformed handshake" },
-	{ BR_ERR_OVERSIZED_ID, 50, "session id too long" },
-	{ BR_ERR_BAD_CIPHER_SUITE, 47, "cipher suite not offered" },
-	{ BR_ERR_BAD_COMPRESSION, 47, "compression not offered" },
-	{ BR_ERR_BAD_FRAGLEN, 47, "bad max_fragment_length" },
-	{ BR_ERR_BAD_SECRENEG, 40, "bad renegotiation_info" },
-	{ BR_ERR_EXTRA_EXTENSION, 110, "extension not offered" },
-	{ BR_ERR_BAD_SNI, 50, "malformed server_name" },
-	{ BR_ERR_BAD_HELLO_DONE, 50, "malformed server_hello_done" },
-	{ BR_ERR_LIMIT_EXCEEDED, 50, "internal limit exceeded" },
-	{ BR_ERR_BAD_FINISHED, 51, "Finished does not match" },
-	{ BR_ERR_RESUME_MISMATCH, 47, "resumption mismatch" },
-	{ BR_ERR_INVALID_ALGORITHM, 47, "unsupported or invalid algorithm" },
-	{ BR_ERR_BAD_SIGNATURE, 51, "bad signature" },
-	{ BR_ERR_WRONG_KEY_USAGE, 43, "public key not allowed for this use" },
-	{ BR_ERR_NO_CLIENT_AUTH, 40, "no client certificate" },
-	{ BR_ERR_X509_INVALID_VALUE, 42, "certificate: invalid ASN.1 value" },
-	{ BR_ERR_X509_TRUNCATED, 42, "certificate: truncated" },
-	{ BR_ERR_X509_EMPTY_CHAIN, 40, "certificate: empty chain" },
-	{ BR_ERR_X509_INNER_TRUNC, 42, "certificate: inner element truncated" },
-	{ BR_ERR_X509_BAD_TAG_CLASS, 42, "certificate: bad tag class" },
-	{ BR_ERR_X509_BAD_TAG_VALUE, 42, "certificate: bad tag value" },
-	{ BR_ERR_X509_INDEFINITE_LENGTH, 42, "certificate: indefinite length" },
-	{ BR_ERR_X509_EXTRA_ELEMENT, 42, "certificate: extra element" },
-	{ BR_ERR_X509_UNEXPECTED, 42, "certificate: unexpected element" },
-	{ BR_ERR_X509_NOT_CONSTRUCTED, 42, "certificate: element not constructed" },
-	{ BR_ERR_X509_NOT_PRIMITIVE, 42, "certificate: element not primitive" },
-	{ BR_ERR_X509_PARTIAL_BYTE, 42, "certificate: partial byte" },
-	{ BR_ERR_X509_BAD_BOOLEAN, 42, "certificate: bad boolean" },
-	{ BR_ERR_X509_OVERFLOW, 42, "certificate: integer overflow" },
-	{ BR_ERR_X509_BAD_DN, 42, "certificate: bad distinguished name" },
-	{ BR_ERR_X509_BAD_TIME, 42, "certificate: bad time" },
-	{ BR_ERR_X509_UNSUPPORTED, 43, "certificate: unsupported feature" },
-	{ BR_ERR_X509_LIMIT_EXCEEDED, 42, "certificate: internal limit exceeded" },
-	{ BR_ERR_X509_WRONG_KEY_TYPE, 43, "certificate: wrong key type" },
-	{ BR_ERR_X509_BAD_SIGNATURE, 42, "certificate: bad signature" },
-	{ BR_ERR_X509_TIME_UNKNOWN, 80, "certificate: time unknown" },
-	{ BR_ERR_X509_EXPIRED, 45, "certificate: expired or not yet valid" },
-	{ BR_ERR_X509_DN_MISMATCH, 48, "certificate: issuer does not match" },
-	{ BR_ERR_X509_BAD_SERVER_NAME, 42, "certificate: name does not match" },
-	{ BR_ERR_X509_CRITICAL_EXTENSION, 43, "certificate: unknown critical extension" },
-	{ BR_ERR_X509_NOT_CA, 48, "certificate: issuer is not a CA" },
-	{ BR_ERR_X509_FORBIDDEN_KEY_USAGE, 43, "certificate: key usage forbids it" },
-	{ BR_ERR_X509_WEAK_PUBLIC_KEY, 42, "certificate: weak public key" },
-	{ BR_ERR_X509_NOT_TRUSTED, 48, "certificate: not trusted" },
+	BW_ERROR(BR_ERR_BAD_PARAM, 50, "malformed handshake message"),
+	BW_ERROR(BR_ERR_BAD_STATE, 80, "engine in a bad state"),
+	BW_ERROR(BR_ERR_UNSUPPORTED_VERSION, 70, "unsupported protocol version"),
+	BW_ERROR(BR_ERR_BAD_VERSION, 70, "protocol version mismatch"),
+	BW_ERROR(BR_ERR_BAD_LENGTH, 22, "bad record length"),
+	BW_ERROR(BR_ERR_TOO_LARGE, 22, "record too large"),
+	BW_ERROR(BR_ERR_BAD_MAC, 20, "record decryption or MAC failed"),
+	BW_ERROR(BR_ERR_NO_RANDOM, 80, "no randomness"),
+	BW_ERROR(BR_ERR_UNKNOWN_TYPE, 10, "unknown record type"),
+	BW_ERROR(BR_ERR_UNEXPECTED, 10, "unexpected message"),
+	BW_ERROR(BR_ERR_BAD_CCS, 50, "malformed change_cipher_spec"),
+	BW_ERROR(BR_ERR_BAD_ALERT, 50, "malformed alert"),
+	BW_ERROR(BR_ERR_BAD_HANDSHAKE, 47, "malformed handshake"),
+	BW_ERROR(BR_ERR_OVERSIZED_ID, 50, "session id too long"),
+	BW_ERROR(BR_ERR_BAD_CIPHER_SUITE, 47, "cipher suite not offered"),
+	BW_ERROR(BR_ERR_BAD_COMPRESSION, 47, "compression not offered"),
+	BW_ERROR(BR_ERR_BAD_FRAGLEN, 47, "bad max_fragment_length"),
+	BW_ERROR(BR_ERR_BAD_SECRENEG, 40, "bad renegotiation_info"),
+	BW_ERROR(BR_ERR_EXTRA_EXTENSION, 110, "extension not offered"),
+	BW_ERROR(BR_ERR_BAD_SNI, 50, "malformed server_name"),
+	BW_ERROR(BR_ERR_BAD_HELLO_DONE, 50, "malformed server_hello_done"),
+	BW_ERROR(BR_ERR_LIMIT_EXCEEDED, 50, "internal limit exceeded"),
+	BW_ERROR(BR_ERR_BAD_FINISHED, 51, "Finished does not match"),
+	BW_ERROR(BR_ERR_RESUME_MISMATCH, 47, "resumption mismatch"),
+	BW_ERROR(BR_ERR_INVALID_ALGORITHM, 47, "unsupported or invalid algorithm"),
+	BW_ERROR(BR_ERR_BAD_SIGNATURE, 51, "bad signature"),
+	BW_ERROR(BR_ERR_WRONG_KEY_USAGE, 43, "public key not allowed for this use"),
+	BW_ERROR(BR_ERR_NO_CLIENT_AUTH, 40, "no client certificate"),
+	BW_ERROR(BR_ERR_X509_INVALID_VALUE, 42, "certificate: invalid ASN.1 value"),
+	BW_ERROR(BR_ERR_X509_TRUNCATED, 42, "certificate: truncated"),
+	BW_ERROR(BR_ERR_X509_EMPTY_CHAIN, 40, "certificate: empty chain"),
+	BW_ERROR(BR_ERR_X509_INNER_TRUNC, 42, "certificate: inner element truncated"),
+	BW_ERROR(BR_ERR_X509_BAD_TAG_CLASS, 42, "certificate: bad tag class"),
+	BW_ERROR(BR_ERR_X509_BAD_TAG_VALUE, 42, "certificate: bad tag value"),
+	BW_ERROR(BR_ERR_X509_INDEFINITE_LENGTH, 42, "certificate: indefinite length"),
+	BW_ERROR(BR_ERR_X509_EXTRA_ELEMENT, 42, "certificate: extra element"),
+	BW_ERROR(BR_ERR_X509_UNEXPECTED, 42, "certificate: unexpected element"),
+	BW_ERROR(BR_ERR_X509_NOT_CONSTRUCTED, 42, "certificate: element not constructed"),
+	BW_ERROR(BR_ERR_X509_NOT_PRIMITIVE, 42, "certificate: element not primitive"),
+	BW_ERROR(BR_ERR_X509_PARTIAL_BYTE, 42, "certificate: partial byte"),
+	BW_ERROR(BR_ERR_X509_BAD_BOOLEAN, 42, "certificate: bad boolean"),
+	BW_ERROR(BR_ERR_X509_OVERFLOW, 42, "certificate: integer overflow"),
+	BW_ERROR(BR_ERR_X509_BAD_DN, 42, "certificate: bad distinguished name"),
+	BW_ERROR(BR_ERR_X509_BAD_TIME, 42, "certificate: bad time"),
+	BW_ERROR(BR_ERR_X509_UNSUPPORTED, 43, "certificate: unsupported feature"),
+	BW_ERROR(BR_ERR_X509_LIMIT_EXCEEDED, 42, "certificate: internal limit exceeded"),
+	BW_ERROR(BR_ERR_X509_WRONG_KEY_TYPE, 43, "certificate: wrong key type"),
+	BW_ERROR(BR_ERR_X509_BAD_SIGNATURE, 42, "certificate: bad signature"),
+	BW_ERROR(BR_ERR_X509_TIME_UNKNOWN, 80, "certificate: time unknown"),
+	BW_ERROR(BR_ERR_X509_EXPIRED, 45, "certificate: expired or not yet valid"),
+	BW_ERROR(BR_ERR_X509_DN_MISMATCH, 48, "certificate: issuer does not match"),
+	BW_ERROR(BR_ERR_X509_BAD_SERVER_NAME, 42, "certificate: name does not match"),
+	BW_ERROR(BR_ERR_X509_CRITICAL_EXTENSION, 43, "certificate: unknown critical extension"),
+	BW_ERROR(BR_ERR_X509_NOT_CA, 48, "certificate: issuer is not a CA"),
+	BW_ERROR(BR_ERR_X509_FORBIDDEN_KEY_USAGE, 43, "certificate: key usage forbids it"),
+	BW_ERROR(BR_ERR_X509_WEAK_PUBLIC_KEY, 42, "certificate: weak public key"),
+	BW_ERROR(BR_ERR_X509_NOT_TRUSTED, 48, "certificate: not trusted"),
 };
 enum { BW_ERRORS = sizeof bw_errors / sizeof bw_errors[0] };
 
 /*
  * The key port: what net may ask of key. Request and reply are one SOCK_SEQPACKET message each: a byte (operation
  * in a request, status in a reply), then the payload. `after` is the state that key must be in, `then` the state
- * it is in afterwards (BW_SAME: unchanged); any other order, size or repetition ends the key process.
+ * it is in afterwards (BW_SAME: unchanged); any other order, size or repetition ends the key process. A server's key
+ * begins in BW_START and a client's in BW_CLIENT_START; no state belongs to both before BW_RUNNING.
  */
 enum bw_op_id {
 	BW_OP_ANCHORS = 1, BW_OP_START, BW_OP_LOAD, BW_OP_EXCHANGE, BW_OP_PEER_CHAIN, BW_OP_DERIVE, BW_OP_TRANSCRIPT, BW_OP_PEER_VERIFY,
 	BW_OP_FINISHED_CLIENT, BW_OP_OPEN, BW_OP_FINISHED_SERVER, BW_OP_SEAL, BW_OP_RUN, BW_OP_RESUME,
-	BW_OP_END_INPUT, BW_OP_DROP_OUTPUT, BW_OP_LAST
+	BW_OP_END_INPUT, BW_OP_DROP_OUTPUT,
+	BW_OP_TRUST, BW_OP_SERVER_CHAIN, BW_OP_SERVER_PARAMS, BW_OP_AGREE, BW_OP_CLIENT_SIGN,
+	BW_OP_SEND_FINISHED, BW_OP_AWAIT_FINISHED, BW_OP_OPEN_FINISHED, BW_OP_BEGIN, BW_OP_LAST
 };
 enum bw_key_state {
 	BW_SAME = 0, BW_START, BW_LOADED, BW_EXCHANGED, BW_PEER_KNOWN, BW_DERIVED, BW_PEER_VERIFIED,
-	BW_CLIENT_FINISHED, BW_OPENED, BW_SERVER_FINISHED, BW_RUNNING
+	BW_CLIENT_FINISHED, BW_OPENED, BW_SERVER_FINISHED, BW_RUNNING,
+	BW_CLIENT_START, BW_TRUSTING, BW_CHAIN_GOOD, BW_PARAMS_GOOD, BW_AGREED, BW_SIGNED, BW_FINISHED_SENT,
+	BW_FINISHED_DUE, BW_FINISHED_OPENED
 };
 typedef struct {
 	uint8_t op; const char *name; uint32_t request_min, request_max; uint32_t after; uint8_t then; uint8_t replies;
@@ -168,6 +209,7 @@ typedef struct {
 } bw_op;
 #define BW_IN(s) (1u << (s))
 static const bw_op bw_ops[] = {
+	/* the server's handshake */
 	{ BW_OP_ANCHORS, "anchors", 0, 0, BW_IN(BW_START), BW_SAME, 1,
 	  "nothing in; the anchor file's certificates out, once, only with -a" },
 	{ BW_OP_START, "start", 4, 256, BW_IN(BW_START), BW_SAME, 0,
@@ -180,21 +222,42 @@ static const bw_op bw_ops[] = {
 	  "the client's certificates in; verdict and key type out, only with -a" },
 	{ BW_OP_DERIVE, "derive", 5, 137, BW_IN(BW_EXCHANGED) | BW_IN(BW_PEER_KNOWN), BW_DERIVED, 1,
 	  "suite, fragment size and the peer's point in; verdict out; all secrets are made and stay" },
-	{ BW_OP_TRANSCRIPT, "transcript", 1, 65536, BW_IN(BW_DERIVED), BW_SAME, 0,
-	  "the next piece of the handshake's messages in; key hashes and walks them itself, only with -a" },
 	{ BW_OP_PEER_VERIFY, "peer-verify", 4, 1026, BW_IN(BW_DERIVED), BW_PEER_VERIFIED, 1,
-	  "the client's signature over that transcript in; verdict out, only with -a" },
+	  "the client's signature over the transcript in; verdict out, only with -a" },
 	{ BW_OP_FINISHED_CLIENT, "finished-client", 32, 48, BW_IN(BW_DERIVED) | BW_IN(BW_PEER_VERIFIED),
 	  BW_CLIENT_FINISHED, 1, "transcript hash in; verify data out, with -a only after peer-verify" },
 	{ BW_OP_OPEN, "open", 0, 0, BW_IN(BW_CLIENT_FINISHED) | BW_IN(BW_OPENED), BW_OPENED, 1,
 	  "nothing in; the one record in the ring opened: type and text out unless it is application data, or the alert that refuses it" },
 	{ BW_OP_FINISHED_SERVER, "finished-server", 32, 48, BW_IN(BW_OPENED), BW_SERVER_FINISHED, 1,
 	  "transcript hash in; verify data out; the master secret is wiped" },
-	{ BW_OP_SEAL, "seal", 2, 16385, BW_IN(BW_DERIVED) | BW_IN(BW_PEER_VERIFIED) | BW_IN(BW_OPENED)
-	  | BW_IN(BW_CLIENT_FINISHED) | BW_IN(BW_SERVER_FINISHED) | BW_IN(BW_RUNNING), BW_SAME, 0,
-	  "a record of type 21 or 22 in; sealed into the ring" },
 	{ BW_OP_RUN, "run", 4, 256, BW_IN(BW_SERVER_FINISHED), BW_RUNNING, 0,
 	  "addresses for prog in; prog starts (it runs already with -n), application data flows" },
+	/* the client's handshake */
+	{ BW_OP_TRUST, "trust", 0, 0, BW_IN(BW_CLIENT_START), BW_TRUSTING, 1,
+	  "nothing in; anchors and own identity are read, key jails itself; chain and key type out, or the exit code" },
+	{ BW_OP_SERVER_CHAIN, "server-chain", 4, 65536, BW_IN(BW_TRUSTING), BW_CHAIN_GOOD, 1,
+	  "the server's certificates in; verdict, key type, usages and size of its key out" },
+	{ BW_OP_SERVER_PARAMS, "server-params", 74, 2114, BW_IN(BW_CHAIN_GOOD), BW_PARAMS_GOOD, 1,
+	  "version, both randoms and the ServerKeyExchange in; verdict on its signature out" },
+	{ BW_OP_AGREE, "agree", 70, 70, BW_IN(BW_CHAIN_GOOD) | BW_IN(BW_PARAMS_GOOD), BW_AGREED, 1,
+	  "suite, fragment size, version and both randoms in; key's fresh point, or pre-master under the server's key, out" },
+	{ BW_OP_CLIENT_SIGN, "client-sign", 1, 1, BW_IN(BW_AGREED), BW_SIGNED, 1,
+	  "hash in; the client's signature over the transcript out, once" },
+	{ BW_OP_SEND_FINISHED, "send-finished", 32, 48, BW_IN(BW_AGREED) | BW_IN(BW_SIGNED), BW_FINISHED_SENT, 1,
+	  "transcript hash in; verify data out" },
+	{ BW_OP_AWAIT_FINISHED, "await-finished", 32, 48, BW_IN(BW_FINISHED_SENT), BW_FINISHED_DUE, 1,
+	  "transcript hash in; verify data out; the master secret is wiped" },
+	{ BW_OP_OPEN_FINISHED, "open-finished", 0, 0, BW_IN(BW_FINISHED_DUE) | BW_IN(BW_FINISHED_OPENED), BW_FINISHED_OPENED, 1,
+	  "nothing in; the one record in the ring opened, as by open" },
+	{ BW_OP_BEGIN, "begin", 0, 0, BW_IN(BW_FINISHED_OPENED), BW_RUNNING, 0,
+	  "nothing in; prog starts, application data flows" },
+	/* both */
+	{ BW_OP_TRANSCRIPT, "transcript", 1, 65536, BW_IN(BW_DERIVED) | BW_IN(BW_AGREED), BW_SAME, 0,
+	  "the next piece of the handshake's messages in; key hashes and walks them itself, only for a client's signature" },
+	{ BW_OP_SEAL, "seal", 2, 16385, BW_IN(BW_DERIVED) | BW_IN(BW_PEER_VERIFIED) | BW_IN(BW_OPENED)
+	  | BW_IN(BW_CLIENT_FINISHED) | BW_IN(BW_SERVER_FINISHED) | BW_IN(BW_FINISHED_SENT) | BW_IN(BW_FINISHED_DUE)
+	  | BW_IN(BW_FINISHED_OPENED) | BW_IN(BW_RUNNING), BW_SAME, 0,
+	  "a record of type 21 or 22 in; sealed into the ring" },
 	{ BW_OP_RESUME, "resume", 1, 1, BW_IN(BW_RUNNING), BW_SAME, 0,
 	  "whether a message is half read in; key goes on opening after a record that was not application data" },
 	{ BW_OP_END_INPUT, "end-input", 0, 0, BW_IN(BW_RUNNING), BW_SAME, 0,

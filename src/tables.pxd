@@ -9,10 +9,11 @@ cdef extern from "tables.h" nogil:
         uint16_t ecdsa, rsa
     const bw_cipher bw_ciphers[1]
     int BW_CIPHERS
-    int BW_CHAPOL, BW_GCM, BW_CBC
+    int BW_ECDHE, BW_ECDH, BW_RSA
+    int BW_CHAPOL, BW_GCM, BW_CCM, BW_CCM8, BW_CBC, BW_3DES
     ctypedef struct bw_suite:
         uint16_t id
-        uint8_t key_type, encryption, mac_id, prf_id, key_len
+        uint8_t exchange, key_type, encryption, mac_id, prf_id, key_len
         const char *log_name
         const char *openssl_name
     const bw_suite bw_suites[1]
@@ -38,14 +39,19 @@ cdef extern from "tables.h" nogil:
     ctypedef struct bw_error:
         int error
         uint8_t alert
+        const char *symbol
         const char *text
     const bw_error bw_errors[1]
     int BW_ERRORS
     int BW_OP_ANCHORS, BW_OP_START, BW_OP_LOAD, BW_OP_EXCHANGE, BW_OP_PEER_CHAIN, BW_OP_DERIVE, BW_OP_TRANSCRIPT
     int BW_OP_PEER_VERIFY, BW_OP_OPEN, BW_OP_FINISHED_CLIENT, BW_OP_FINISHED_SERVER, BW_OP_SEAL, BW_OP_RUN
     int BW_OP_RESUME, BW_OP_END_INPUT, BW_OP_DROP_OUTPUT
+    int BW_OP_TRUST, BW_OP_SERVER_CHAIN, BW_OP_SERVER_PARAMS, BW_OP_AGREE, BW_OP_CLIENT_SIGN
+    int BW_OP_SEND_FINISHED, BW_OP_AWAIT_FINISHED, BW_OP_OPEN_FINISHED, BW_OP_BEGIN
     int BW_SAME, BW_START, BW_LOADED, BW_EXCHANGED, BW_PEER_KNOWN, BW_DERIVED, BW_PEER_VERIFIED, BW_OPENED
     int BW_CLIENT_FINISHED, BW_SERVER_FINISHED, BW_RUNNING
+    int BW_CLIENT_START, BW_TRUSTING, BW_CHAIN_GOOD, BW_PARAMS_GOOD, BW_AGREED, BW_SIGNED, BW_FINISHED_SENT
+    int BW_FINISHED_DUE, BW_FINISHED_OPENED
     ctypedef struct bw_op:
         uint8_t op
         const char *name

@@ -1,0 +1,188 @@
+# clientrun - a TLS client's connection from its descriptors to its exit code: forks, trust, handshake, transfer, end.
+#
+# The rules of its end are UCSPI's, not a server's: the two directions end apart, nothing is timed after the
+# handshake, and prog is waited for as long as it runs (s6-tlsc(1)).
+
+cdef void client_line(const char *phase, const char *what, const char *symbol) noexcept nogil:
+    """Why the connection ended: `what` in words, and BearSSL's name for it if it has one."""
+    cdef char m[512]
+    if symbol != NULL:
+        snprintf(m, sizeof(m), "the TLS engine closed the connection %s the handshake: %s (%s)", phase, what, symbol)
+    else:
+        snprintf(m, sizeof(m), "the TLS engine closed the connection %s the handshake: %s", phase, what)
+    log_fatal(m, 0)
+
+cdef int client_report(Net *net) noexcept nogil:
+    """Say what went wrong, if anything did; the exit code that it has before prog runs."""
+    cdef const char *phase = "during"
+    cdef char m[64]
+    cdef int end = net.end
+    if net.await_ == AWAIT_NOTHING:
+        phase = "after"
+    if end == END_ALERT:
+        client_line(phase, net.why, net.symbol)
+    elif end == END_REFUSED:
+        snprintf(m, sizeof(m), "alert %s received", alert_name(net.refusal))
+        client_line(phase, m, NULL)
+    elif end == END_EARLY:
+        client_line(phase, "connection closed by the peer", "BR_ERR_IO")
+    elif end == END_NOTIFY and net.await_ != AWAIT_NOTHING:
+        client_line(phase, "alert close_notify received", NULL)
+    elif end == END_TRUNCATED and net.filled != net.ring.head:
+        client_line(phase, "connection closed by the peer in the middle of a record", "BR_ERR_IO")
+    elif end == END_TRUNCATED:
+        log_fatal("remote closed connection without a close_notify", 0)
+    elif end == END_DEADLINE:
+        if net.config.client.verbosity > 0:
+            log_fatal("handshake timed out", 0)
+    elif end == END_LOST:
+        if net.lost_writing:
+            log_fatal("unable to write to remote", net.lost_errno)
+        else:
+            log_fatal("unable to read from remote", net.lost_errno)
+        return EXIT_SYSTEM
+    elif end == END_KEY:
+        log_fatal("key process ended", 0)
+    elif end == END_PROG:
+        log_fatal("prog process ended before the handshake was done", 0)
+        return EXIT_SYSTEM
+    return EXIT_TLS
+
+cdef void client_close_output(Net *net) noexcept nogil:
+    """prog has closed its side and all of it is out: pass that on as -S or -s asks, once."""
+    if net.output_closed:
+        return
+    net.output_closed = True
+    if net.config.client.close_notify:
+        net_seal_alert(net, 1, CLOSE_NOTIFY)
+        net_flush(net, now_ms() + LINGER_MS)
+    shutdown(net.fd_out, SHUT_WR)
+
+cdef bint client_delivered(Net *net) noexcept nogil:
+    """The peer will send no more, and prog has been given all that came."""
+    return not net.in_open and bw_load_u64(&net.ring.theirs.tail) == net.ring.head
+
+cdef void client_run_loop(Net *net) noexcept nogil:
+    """Relay until net.end says why it is over."""
+    cdef Ring *r = &net.ring
+    cdef bint moved
+    cdef int64_t until
+    net_begin(net)
+    while not net_over(net):
+        moved = net_port(net)
+        if not net_over(net):
+            moved = net_input(net) or moved
+        if not net_over(net):
+            moved = net_output(net) or moved
+        if moved or net_over(net):
+            continue
+        until = -1
+        if net.prog_done and not net.output_ended:
+            # a descendant of prog holds its pipe: what comes of it is waited for only while it comes
+            until = net.drained_ms if net.drained_ms > net.deadline else net.deadline
+            if now_ms() >= until:
+                net.end = END_OUTPUT
+                break
+        if net.output_ended and ring_available(r) == 0:
+            if net.prog_done:
+                net.end = END_OUTPUT
+                break
+            if not net.output_closed:
+                client_close_output(net)
+                continue
+        if client_delivered(net):
+            if net.filled != r.head or net.config.client.enforce_close_notify:
+                net.end = END_TRUNCATED
+                break
+            if net.output_closed:
+                net.end = END_OUTPUT
+                break
+        ring_sleeping(r)
+        if not net_may_move(net):
+            net_sleep(net, until)
+        ring_awake(r)
+
+cdef void client_last_words(Net *net) noexcept nogil:
+    """close_notify or the alert that this end asks for, then the end of the socket without a reset behind it."""
+    cdef int end = net.end
+    if end == END_ALERT:
+        net_last_words(net)
+        return
+    if end != END_OUTPUT and end != END_NOTIFY:
+        return
+    if not net.output_closed and (end == END_NOTIFY or net.config.client.close_notify):
+        net_seal_alert(net, 1, CLOSE_NOTIFY)
+        net_flush(net, now_ms() + LINGER_MS)
+    net_linger(net)
+
+cdef int client_wait(Net *net) noexcept nogil:
+    """Wait for prog, however long; its exit code as s6-tlsc maps it."""
+    cdef int status = 0
+    while not net.prog_done:
+        net_sleep(net, -1)
+        net_reap(net)
+    if not net.key_done:
+        waitpid(net.key, &status, 0)
+    if WIFEXITED(net.prog_status):
+        return WEXITSTATUS(net.prog_status) if WEXITSTATUS(net.prog_status) < 128 else 128
+    return 128 + WTERMSIG(net.prog_status)
+
+cdef bint client_trust(Net *net, int *code) noexcept nogil:
+    """Have key read anchors and identity; False with the exit code after key's line."""
+    cdef ssize_t n = ask(BW_OP_TRUST, NULL, 0)
+    if n == 1 and port_reply[0] != STATUS_OK:
+        code[0] = answer()[0]
+        return False
+    if n < 2 or (answer()[1] and not engine_chain(<size_t>n)):
+        log_fatal("key process ended", 0)
+        code[0] = EXIT_SYSTEM
+        return False
+    return True
+
+cdef int client_end(Net *net) noexcept nogil:
+    """From the end of the relay, or of a failed handshake, to the exit code."""
+    cdef bint running = net.await_ == AWAIT_NOTHING
+    cdef int code = 0
+    if net.end != END_OUTPUT and not (running and net.end == END_NOTIFY):
+        code = client_report(net)
+    if running or net.end == END_ALERT:
+        client_last_words(net)
+    close(net.fd_in)
+    close(net.fd_out)
+    net_dismiss_key(net)        # and with key go its ends of prog's pipes
+    if running:
+        return client_wait(net)
+    client_wait(net)
+    return code
+
+cdef int client_run(Config *config, int64_t started_ms) noexcept nogil:
+    """Be the TLS client of the connection on the two descriptors; the exit code of the program."""
+    cdef Net *net = &net_process
+    cdef Pipes p
+    cdef int fd, code = 0
+    for fd in range(3):
+        if fcntl(fd, F_GETFL) < 0:
+            dup2(open_("/dev/null", O_RDWR), fd)
+    signal(SIGPIPE, SIG_IGN)
+    signal(SIGCHLD, SIG_DFL)
+    signal(SIGALRM, SIG_DFL)
+    net.fd_in = config.client.read_fd
+    net.fd_out = config.client.write_fd
+    net.deadline = started_ms + config.handshake_ms if config.handshake_ms else <int64_t>1 << 62
+    if not connection_fork(config, net, &p):
+        return EXIT_SYSTEM
+    close_both(p.killer)
+    if not confine(&config.jail):
+        log_fatal("unable to create jail", 0)
+        return EXIT_SYSTEM
+    if not client_trust(net, &code):
+        net_dismiss_key(net)
+        client_wait(net)
+        return code
+    if not client_start(config, net.port):
+        log_fatal("unable to start the TLS engine", 0)
+        return EXIT_SYSTEM
+    net_handshake(net)
+    if not net_over(net):
+        client_run_loop(net)
+    return client_end(net)

@@ -1,0 +1,189 @@
+# engineserver - the hooks of BearSSL's server: its policy (choose, do_sign), its point, a client's certificate.
+
+cdef br_ssl_server_policy_class remote_policy
+
+cdef void load_failure(size_t n) noexcept nogil:
+    """Log why key has no identity for this client."""
+    cdef char m[2048]
+    engine.alert = HANDSHAKE_FAILURE
+    if port_reply[0] == LOAD_NOTHING:
+        log_debug("no usable PEM certificate")
+        return
+    if n < 5:
+        return
+    port_reply[1 + n] = 0
+    cdef int err = <int>((<uint32_t>port_reply[2] << 24) | (<uint32_t>port_reply[3] << 16)
+                         | (<uint32_t>port_reply[4] << 8) | port_reply[5])
+    if port_reply[1] == 0:
+        snprintf(m, sizeof(m), "unable to obtain certificate(s) from the PEM file '%s'", <const char *>port_reply + 6)
+        log_fatal(m, err)
+
+cdef int server_choose(const br_ssl_server_policy_class **pctx, const br_ssl_server_context *cc,
+                       br_ssl_server_choices *choices) noexcept nogil:
+    """Let key pick the identity, then take the first common suite that its key can sign (spec 6.5)."""
+    cdef size_t num = 0, u, i
+    cdef const br_suite_translated *common = br_ssl_server_get_client_suites(cc, &num)
+    cdef uint32_t usable = 0, hashes
+    cdef uint8_t request[258]
+    cdef size_t name_len = strlen(cc.eng.server_name)
+    cdef ssize_t n
+    cdef const bw_suite *s
+    cdef int hash_id
+    for u in range(num):
+        s = suite_row(common[u][0])
+        if s != NULL:
+            usable |= <uint32_t>1 << s.key_type
+    request[0] = <uint8_t>usable
+    request[1] = <uint8_t>name_len
+    memcpy(request + 2, cc.eng.server_name, name_len)
+    n = ask(BW_OP_LOAD, request, 2 + name_len)
+    if n < 0:
+        return 0
+    if port_reply[0] != STATUS_OK or n < 2:
+        load_failure(<size_t>n)
+        return 0
+    if not engine_chain(<size_t>n):
+        return 0
+    choices.chain = engine.chain
+    choices.chain_len = engine.chain_len
+    # the strongest hash the client offers with this key type; the number of a pair (hash, signature) goes on the wire
+    hashes = (cc.hashes >> 8) if engine.chain_key_type == BR_KEYTYPE_EC else cc.hashes
+    hash_id = br_sha512_ID
+    while hash_id > br_md5_ID and not (hashes >> hash_id) & 1:
+        hash_id -= 1
+    choices.algo_id = (<unsigned>hash_id << 8) | (3 if engine.chain_key_type == BR_KEYTYPE_EC else 1)
+    if engine.config.server_order:
+        for u in range(num):
+            s = suite_row(common[u][0])
+            if s != NULL and s.key_type == engine.chain_key_type:
+                choices.cipher_suite = s.id
+                return 1
+    else:
+        for i in range(0, engine.offered_len, 2):
+            for u in range(num):
+                s = suite_row(common[u][0])
+                if s != NULL and s.key_type == engine.chain_key_type \
+                        and s.id == (engine.offered[i] << 8 | engine.offered[i + 1]):
+                    choices.cipher_suite = s.id
+                    return 1
+    engine.alert = HANDSHAKE_FAILURE
+    return 0
+
+cdef uint32_t server_keyx(const br_ssl_server_policy_class **pctx, unsigned char *data, size_t *n) noexcept nogil:
+    return 0        # no static key exchange is ever offered
+
+cdef size_t server_mulgen(unsigned char *R, const unsigned char *x, size_t xlen, int curve) noexcept nogil:
+    """Our ephemeral point: only its length for now, key draws it together with the signature over it."""
+    memset(R, 0, group_row(curve).point_len)
+    return group_row(curve).point_len
+
+cdef size_t server_sign(const br_ssl_server_policy_class **pctx, unsigned algo_id, unsigned char *data,
+                        size_t hv_len, size_t room) noexcept nogil:
+    """Have key draw its ephemeral key and sign; its point takes the place of the empty one."""
+    cdef br_ssl_engine_context *e = &engine.sc.eng
+    cdef uint8_t request[68]
+    cdef ssize_t n
+    cdef size_t sig_len
+    request[0] = e.ecdhe_curve
+    put_uint(request + 1, e.session.version, 2)
+    request[3] = <uint8_t>(algo_id >> 8)
+    memcpy(request + 4, e.client_random, 32)
+    memcpy(request + 36, e.server_random, 32)
+    n = ask(BW_OP_EXCHANGE, request, sizeof(request))
+    if n < 3 or port_reply[0] != STATUS_OK or answer()[0] != e.ecdhe_point_len or n < 3 + e.ecdhe_point_len:
+        engine.alert = INTERNAL_ERROR
+        return 0
+    memcpy(e.ecdhe_point, answer() + 1, e.ecdhe_point_len)
+    sig_len = (<size_t>answer()[1 + e.ecdhe_point_len] << 8) | answer()[2 + e.ecdhe_point_len]
+    if <size_t>n != 3 + e.ecdhe_point_len + sig_len or sig_len > room:
+        engine.alert = INTERNAL_ERROR
+        return 0
+    memcpy(data, answer() + 3 + e.ecdhe_point_len, sig_len)
+    return sig_len
+
+cdef uint32_t server_mul(unsigned char *G, size_t Glen, const unsigned char *x, size_t xlen, int curve) noexcept nogil:
+    """Give key the client's point; a refusal is remembered, since BearSSL would go on with a random secret."""
+    cdef uint8_t request[137]
+    cdef ssize_t n
+    if Glen == 0 or Glen > 133:
+        engine.alert = ILLEGAL_PARAMETER
+        return 0
+    put_uint(request, engine.sc.eng.session.cipher_suite, 2)
+    put_uint(request + 2, engine.sc.eng.max_frag_len, 2)
+    memcpy(request + 4, G, Glen)
+    n = ask(BW_OP_DERIVE, request, 4 + Glen)
+    if n < 0:
+        return 0
+    if port_reply[0] != STATUS_OK:
+        engine.alert = ILLEGAL_PARAMETER
+        return 0
+    return 1
+
+# ---- the client's certificate ----
+
+cdef unsigned server_end_chain(const br_x509_class **ctx) noexcept nogil:
+    cdef ssize_t n
+    if engine.peer_list_len > CERTIFICATE_MAX:
+        return BR_ERR_LIMIT_EXCEEDED
+    n = ask(BW_OP_PEER_CHAIN, engine.peer_list, engine.peer_list_len)
+    if n != 2:
+        return BR_ERR_BAD_PARAM
+    if port_reply[0] != STATUS_OK:
+        return answer()[0]
+    engine.peer_key.key_type = answer()[1]
+    engine.peer_usages = BR_KEYTYPE_SIGN
+    return 0
+
+cdef bint peer_verified() noexcept nogil:
+    """Hand key the transcript and the CertificateVerify that the engine is looking at."""
+    cdef ssize_t n
+    if not transcript_given():
+        return False
+    n = ask(BW_OP_PEER_VERIFY, engine.signed_body, engine.signed_len)
+    if n < 0:
+        return False
+    if port_reply[0] == 2:
+        engine.alert = ACCESS_DENIED
+    elif port_reply[0] != STATUS_OK and n == 1:
+        engine.alert = error_row(answer()[0]).alert
+    return port_reply[0] == STATUS_OK
+
+cdef uint32_t server_rsa_verify(const unsigned char *x, size_t xlen, const unsigned char *oid, size_t hash_len,
+                                const br_rsa_public_key *pk, unsigned char *hash_out) noexcept nogil:
+    memcpy(hash_out, engine.sc.hash_CV, engine.sc.hash_CV_len)
+    return peer_verified()
+
+cdef uint32_t server_ecdsa_verify(const br_ec_impl *impl, const void *digest, size_t digest_len,
+                                  const br_ec_public_key *pk, const void *sig, size_t sig_len) noexcept nogil:
+    return peer_verified()
+
+cdef bint server_start(Config *config, int port, Anchors *anchors) noexcept nogil:
+    """Set the engine up for one handshake as a server; False when it cannot be."""
+    cdef br_ssl_engine_context *e = &engine.sc.eng
+    cdef int i
+    engine.eng = e
+    br_ssl_server_zero(&engine.sc)
+    if not engine_prepare(config, port):
+        return False
+    # the engine's own client order refuses a list with duplicates, so server_choose does that order itself
+    br_ssl_engine_add_flags(e, BR_OPT_NO_RENEGOTIATION | BR_OPT_ENFORCE_SERVER_PREFERENCES)
+    engine.ec.mul = server_mul
+    engine.ec.mulgen = server_mulgen
+    remote_policy.choose = server_choose
+    remote_policy.do_keyx = server_keyx
+    remote_policy.do_sign = server_sign
+    engine.policy = &remote_policy
+    br_ssl_server_set_policy(&engine.sc, &engine.policy)
+    if anchors.num:
+        for i in range(anchors.num):
+            engine.anchor_names[i] = anchors.list[i].dn
+        br_ssl_server_set_trust_anchor_names(&engine.sc, engine.anchor_names, anchors.num)
+        remote_x509.end_chain = server_end_chain
+        engine.x509 = &remote_x509
+        br_ssl_engine_set_x509(e, &engine.x509)
+        br_ssl_engine_set_rsavrfy(e, server_rsa_verify)
+        br_ssl_engine_set_ecdsa(e, server_ecdsa_verify)
+        engine.transcript = <uint8_t *>malloc(TRANSCRIPT_MAX)
+        if engine.transcript == NULL:
+            return False
+    return br_ssl_server_reset(&engine.sc) == 1

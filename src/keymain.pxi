@@ -1,0 +1,178 @@
+# keymain - the key process itself: it serves the port in the table's order, then moves records until net is gone.
+
+cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept nogil:
+    """Serve one operation whose size and place in the order have been checked."""
+    cdef bint peer_wanted = k.config.anchors != NULL
+    cdef bint is_client = k.config.client != NULL
+    if op.op == BW_OP_ANCHORS:
+        key_anchors(k)
+    elif op.op == BW_OP_LOAD:
+        if p[1] != n - 2:
+            key_end()
+        key_load(k, p[0], <const char *>p + 2, n - 2)
+    elif op.op == BW_OP_EXCHANGE:
+        key_exchange(k, p[0], (<int>p[1] << 8) | p[2], p[3], p + 4, p + 36)
+    elif op.op == BW_OP_PEER_CHAIN:
+        if not peer_wanted:
+            key_end()
+        key_peer_chain(k, p, n)
+    elif op.op == BW_OP_DERIVE:
+        if peer_wanted != (k.state == BW_PEER_KNOWN):
+            key_end()
+        key_derive(k, (<int>p[0] << 8) | p[1], (<size_t>p[2] << 8) | p[3], p + 4, n - 4)
+    elif op.op == BW_OP_TRANSCRIPT:
+        if (is_client and k.identity.num == 0) or (not is_client and not peer_wanted):
+            key_end()
+        transcript_feed(&k.transcript, &k.peer, p, n, k.eng.client_random, k.eng.server_random, k.point,
+                        k.params_len if is_client else k.point_len, k.peer_point)
+    elif op.op == BW_OP_PEER_VERIFY:
+        if not peer_wanted:
+            key_end()
+        key_peer_verify(k, p, n)
+    elif op.op == BW_OP_OPEN or op.op == BW_OP_OPEN_FINISHED:
+        key_open_one(k)
+    elif op.op == BW_OP_FINISHED_CLIENT:
+        if peer_wanted != (k.state == BW_PEER_VERIFIED):
+            key_end()
+        key_finished(k, "client finished", p, n)
+    elif op.op == BW_OP_FINISHED_SERVER:
+        key_finished(k, "server finished", p, n)
+        key_forget_master(k)
+    elif op.op == BW_OP_TRUST:
+        key_trust(k)
+    elif op.op == BW_OP_SERVER_CHAIN:
+        key_server_chain(k, p, n)
+    elif op.op == BW_OP_SERVER_PARAMS:
+        key_server_params(k, p, n)
+    elif op.op == BW_OP_AGREE:
+        key_agree(k, p)
+    elif op.op == BW_OP_CLIENT_SIGN:
+        key_client_sign(k, p[0])
+    elif op.op == BW_OP_SEND_FINISHED:
+        identity_wipe(&k.identity)      # also when the server asked for no certificate
+        key_finished(k, "client finished", p, n)
+    elif op.op == BW_OP_AWAIT_FINISHED:
+        key_finished(k, "server finished", p, n)
+        key_forget_master(k)
+    elif op.op == BW_OP_BEGIN:
+        key_go(k, NULL, 0)
+    elif op.op == BW_OP_SEAL:
+        key_seal(k, p[0], p + 1, n - 1)
+    elif op.op == BW_OP_START:
+        if not k.config.delayed or k.go < 0:
+            key_end()
+        key_go(k, p, n)
+    elif op.op == BW_OP_RUN:
+        if not k.config.delayed:
+            key_go(k, p, n)
+        elif k.go >= 0:
+            key_end()
+
+cdef const bw_op *key_check(Key *k, ssize_t n) noexcept nogil:
+    """The table row of a message that is allowed now; anything else ends the process."""
+    cdef const bw_op *op
+    if n < 1:
+        key_end()
+    op = op_row(key_message[0])
+    if op == NULL or <size_t>(n - 1) < op.request_min or <size_t>(n - 1) > op.request_max \
+            or not (op.after >> k.state) & 1:
+        key_end()
+    return op
+
+cdef bint key_port(Key *k) noexcept nogil:
+    """One message of the port, if there is one; True when one was served."""
+    cdef KeyRun *r = &key_pump
+    cdef const bw_op *op
+    cdef ssize_t n
+    if not r.port_ready:
+        return False
+    n = recv(k.port, key_message, MESSAGE_MAX, MSG_DONTWAIT)
+    if n < 0 and (errno == EAGAIN or errno == EINTR):
+        r.port_ready = errno == EINTR
+        return False
+    op = key_check(k, n)
+    if op.op == BW_OP_RESUME:
+        if r.refused:
+            key_end()
+        r.paused = False
+        r.half_message = key_message[1] != 0
+    elif op.op == BW_OP_END_INPUT:
+        r.input_end = True
+    elif op.op == BW_OP_DROP_OUTPUT:
+        r.dropping = True
+        r.want_room = False
+        key_close_input(r)
+    else:
+        key_operation(k, op, key_message + 1, <size_t>(n - 1))
+    return True
+
+cdef void key_run(Key *k) noexcept nogil:
+    """Move application data until net closes the port."""
+    cdef KeyRun *r = &key_pump
+    cdef epoll_event events[4]
+    cdef bint moved
+    cdef size_t room
+    cdef int i, n
+    while True:
+        moved = False
+        if r.control_len == 0:
+            moved = key_port(k)
+        if r.control_len:
+            moved = key_control(k) or moved
+        moved = key_input(k) or moved
+        if r.control_len == 0:
+            moved = key_output(k) or moved
+        if moved:
+            continue
+        ring_sleeping(&k.ring)
+        room = ring_room(&k.ring)
+        if (not r.paused and not r.pending_num and ring_available(&k.ring)) \
+                or ((r.want_room or r.control_len) and room >= SLOT):
+            ring_awake(&k.ring)
+            continue
+        n = epoll_wait(r.epoll, events, 4, -1)
+        ring_awake(&k.ring)
+        for i in range(n):
+            if events[i].data.u32 == EV_PORT:
+                if events[i].events & EPOLLHUP:
+                    key_end()
+                r.port_ready = True
+            elif events[i].data.u32 == EV_IN:
+                r.in_ready = True
+            elif events[i].data.u32 == EV_OUT:
+                r.out_ready = True
+                if events[i].events & EPOLLHUP:
+                    r.out_hangup = True
+
+cdef void key_main(Config *config, int port, int go, uint8_t *ring_base, int wake_net, int wake_key, int prog_in,
+                   int prog_out) noexcept nogil:
+    """The key process, from its fork to its end; never returns."""
+    cdef Key *k = &key_process
+    cdef const bw_op *op
+    cdef uint8_t seed[32]
+    cdef ssize_t n
+    log_state.process = "key"
+    k.config = config
+    k.port = port
+    k.go = go
+    k.state = BW_START if config.client == NULL else BW_CLIENT_START
+    k.eng.version_max = config.version_max
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if not ring_side(&k.ring, ring_base, True, wake_net) or getrandom(seed, 32, 0) != 32 or not bw_sodium_init():
+        log_fatal("unable to start the key process", errno)
+        key_end()
+    br_hmac_drbg_init(&k.rng, &br_sha256_vtable, seed, 32)
+    explicit_bzero(seed, 32)
+    records_engine(&k.eng)
+    transcript_start(&k.transcript, config.client != NULL)
+    if not key_loop_prepare(k, wake_key, prog_in, prog_out):
+        log_fatal("unable to start the key process", errno)
+        key_end()
+    while k.state != BW_RUNNING:
+        n = port_receive(port, key_message, MESSAGE_MAX)
+        op = key_check(k, n)
+        key_operation(k, op, key_message + 1, <size_t>(n - 1))
+        if op.then != BW_SAME:
+            k.state = op.then
+    key_run(k)
+    key_end()

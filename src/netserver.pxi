@@ -1,0 +1,116 @@
+# netserver - the handshake messages that a server awaits: their form, their order, what the engine is told.
+
+cdef enum:
+    NAME_LOGGED = 64        # bytes of a server name that a log line shows
+
+cdef const char *name_rest(size_t n) noexcept nogil:
+    return "..." if n > NAME_LOGGED else ""
+
+cdef void server_hello_received(Net *net, const uint8_t *body, size_t n) noexcept nogil:
+    """The ClientHello: strict check, log what matters, answer."""
+    cdef ClientHello hello
+    cdef char m[512]
+    cdef size_t u, num = 0
+    cdef int i, alert = hello_check(body, n, &hello)
+    cdef const br_suite_translated *common
+    if alert:
+        net_fail(net, alert, hello.why)
+        return
+    # the engine negotiates the lower of both maxima, which a client with supported_versions need not have offered
+    if not hello_offers(&hello, net.config.version_max if hello.version > net.config.version_max else hello.version):
+        net_fail(net, PROTOCOL_VERSION, "no common version in supported_versions")
+        return
+    if hello.sni != NULL and not dns_name(<const char *>hello.sni, hello.sni_len):
+        snprintf(m, sizeof(m), "invalid SNI server_name '%.*s' rejected", <int>hello.sni_len, <const char *>hello.sni)
+        log_debug(m)
+    engine.offered = hello.suites
+    engine.offered_len = hello.suites_len
+    engine_feed(22, 0, net_message, n + 4)
+    if log_state.level < LOG_DEBUG:
+        return
+    common = br_ssl_server_get_client_suites(&engine.sc, &num)
+    for u in range(num if num <= 14 else 0):
+        if suite_row(common[u][0]) != NULL:
+            snprintf(m, sizeof(m), "clients cipher %s", suite_row(common[u][0]).log_name)
+            log_debug(m)
+    for i in range(BW_GROUPS):
+        if (engine.sc.curves >> bw_groups[i].id) & 1:
+            snprintf(m, sizeof(m), "clients ECDHE %s", bw_groups[i].name)
+            log_debug(m)
+    if version_row(engine.sc.client_max_version) != NULL:
+        snprintf(m, sizeof(m), "clients tls_version=%s", version_row(engine.sc.client_max_version).log_name)
+        log_debug(m)
+    n = hello.sni_len
+    snprintf(m, sizeof(m), "clients server_name='%.*s%s'", <int>(n if n <= NAME_LOGGED else NAME_LOGGED),
+             <const char *>hello.sni, name_rest(n))
+    log_debug(m)
+
+cdef int server_message_form(int kind, const uint8_t *body, size_t n) noexcept nogil:
+    """Structure of the client's messages other than ClientHello (RFC 5246 section 7.4, RFC 8422 section 5.7)."""
+    cdef Cursor c = cursor_over(body, n)
+    cdef Cursor list, item
+    cdef uint32_t hash_id, signature
+    if kind == AWAIT_CERTIFICATE:
+        list = take_vector(&c, 3)
+        while list.left:
+            item = take_vector(&list, 3)
+            if list.bad or item.left == 0:
+                return DECODE_ERROR
+    elif kind == AWAIT_KEY_EXCHANGE:
+        item = take_vector(&c, 1)
+        if not c.bad and item.left == 0:
+            return DECODE_ERROR
+    elif kind == AWAIT_VERIFY:
+        if engine.eng.session.version >= BR_TLS12:
+            hash_id = take_uint(&c, 1)
+            signature = take_uint(&c, 1)
+            if not c.bad and (signature != (1 if engine.peer_key.key_type == BR_KEYTYPE_RSA else 3)
+                              or not br_sha1_ID <= <int>hash_id <= br_sha512_ID):
+                return ILLEGAL_PARAMETER
+        take_vector(&c, 2)
+    elif kind == AWAIT_FINISHED:
+        take(&c, 12)
+    return DECODE_ERROR if c.bad or c.left else 0
+
+cdef size_t run_facts(Net *net, uint8_t *out) noexcept nogil:
+    """The four address texts, each with its length before it."""
+    cdef const char *texts[4]
+    cdef size_t n = 0, k
+    cdef int i
+    texts[0] = net.addresses.remote_ip
+    texts[1] = net.addresses.remote_port
+    texts[2] = net.addresses.local_ip
+    texts[3] = net.addresses.local_port
+    for i in range(4):
+        k = strlen(texts[i])
+        out[n] = <uint8_t>k
+        memcpy(out + n + 1, texts[i], k)
+        n += k + 1
+    return n
+
+cdef void server_message(Net *net) noexcept nogil:
+    """A whole message that was awaited is in net_message: check it, give it to the engine, await the next."""
+    cdef const uint8_t *body = net_message + 4
+    cdef size_t n = net.message_len - 4
+    cdef int alert
+    if net.await_ == AWAIT_HELLO:
+        engine_note(net_message, net.message_len)
+        server_hello_received(net, body, n)
+        net.await_ = AWAIT_CERTIFICATE if engine.transcript != NULL else AWAIT_KEY_EXCHANGE
+        return
+    alert = server_message_form(net.await_, body, n)
+    if alert:
+        net_fail(net, alert, "malformed handshake message")
+        return
+    if net.await_ == AWAIT_VERIFY:
+        engine.signed_body = body
+        engine.signed_len = n
+    elif net.await_ != AWAIT_FINISHED:
+        engine_note(net_message, net.message_len)
+    engine_feed(22, 0, net_message, net.message_len)
+    if net.await_ == AWAIT_CERTIFICATE:
+        net.await_ = AWAIT_KEY_EXCHANGE
+    elif net.await_ == AWAIT_KEY_EXCHANGE:
+        net.await_ = AWAIT_VERIFY if engine.transcript != NULL else AWAIT_CIPHER_SPEC
+    elif net.await_ == AWAIT_VERIFY:
+        net.await_ = AWAIT_CIPHER_SPEC
