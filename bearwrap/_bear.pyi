@@ -210,6 +210,18 @@ def parse_proxy(line: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     "localip", "remoteport" or "localport".
     """
 
+def parse_ip(text: bytes) -> bytes | None:
+    """A literal IP address in network order, 4 or 16 bytes: a strict dotted quad, or IPv6, in brackets or not.
+
+    None for any other text, one with a zone (`%eth0`) included.
+    """
+
+def names_ip(certificate: bytes, address: bytes) -> bool:
+    """Whether the subjectAltName of a certificate (DER) has an iPAddress entry of these very bytes.
+
+    False for what is malformed. ValueError for an address of another size than 4 or 16 bytes.
+    """
+
 def parse_pem(text: bytes) -> list[tuple[int, bytearray]]:
     """Every object of a PEM text (RFC 7468, and RFC 1421's labels): kind and DER, which the caller can wipe.
 

@@ -104,6 +104,16 @@ def parse_proxy(bytes line):
         raise ValueError((<bytes>bad).decode() or "proxy-protocol string")
     return a.remote_ip, a.remote_port, a.local_ip, a.local_port
 
+def parse_ip(bytes text):
+    cdef uint8_t ip[16]
+    cdef size_t n = ip_literal(text, ip)
+    return None if n == 0 or strlen(text) != <size_t>len(text) else (<char *>ip)[:n]
+
+def names_ip(bytes certificate, bytes address):
+    if len(address) != 4 and len(address) != 16:
+        raise ValueError("an address of 4 or 16 bytes")
+    return altname_has_ip(certificate, len(certificate), address, len(address))
+
 def parse_pem(bytes text):
     cdef Pem pem
     cdef PemObject o

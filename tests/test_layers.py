@@ -30,7 +30,7 @@ ALLOWED_OUTSIDE = {"posix", "sys", "__future__", "collections.abc", "types"}  # 
 
 # the compiled half: groups in the order of their layers; a part may use its own group and the groups before it
 GROUPS = [
-    ["limits", "alert", "cursor", "hello", "names", "address", "pem", "anchors", "hash", "records"],
+    ["limits", "alert", "cursor", "der", "hello", "names", "address", "altname", "pem", "anchors", "hash", "records"],
     ["log", "proxyline", "jail", "config", "descriptors", "ring", "port"],
     ["prog"],
     ["identity", "peer", "key", "keyrun"],
