@@ -61,7 +61,7 @@ cdef bint altname_has_ip(const uint8_t *der, size_t n, const uint8_t *ip, size_t
         return False
     field = der_take(&tbs, 0xA0)                    # version
     value = der_take(&field, DER_INTEGER)
-    if field.left or not der_equals(&value, "\x02", 1):
+    if field.left or not der_equals(&value, b"\x02", 1):
         return False
     der_take(&tbs, DER_INTEGER)                     # serialNumber
     der_take(&tbs, DER_SEQUENCE)                    # signature
@@ -88,7 +88,7 @@ cdef bint altname_has_ip(const uint8_t *der, size_t n, const uint8_t *ip, size_t
         value = der_take(&extension, DER_OCTET_STRING)
         if extensions.bad or extension.bad or extension.left or oid.left == 0:
             return False
-        if der_equals(&oid, "\x55\x1d\x11", 3):     # subjectAltName
+        if der_equals(&oid, b"\x55\x1d\x11", 3):     # subjectAltName
             if named:
                 return False
             named = True
