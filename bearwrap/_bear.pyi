@@ -210,11 +210,46 @@ def parse_proxy(line: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     "localip", "remoteport" or "localport".
     """
 
-def parse_pem(text: bytes) -> list[tuple[int, bytearray]]:
+def parse_ip(text: bytes) -> bytes | None:
+    """A literal IP address in network order, 4 or 16 bytes: a strict dotted quad, or IPv6, in brackets or not.
+
+    None for any other text, one with a zone (`%eth0`) included.
+    """
+
+def names_ip(certificate: bytes, address: bytes) -> bool:
+    """Whether the subjectAltName of a certificate (DER) has an iPAddress entry of these very bytes.
+
+    False for what is malformed. ValueError for an address of another size than 4 or 16 bytes.
+    """
+
+def read_certificate(
+    der: bytes, reference: bool = False
+) -> tuple[bytes, int, bool, tuple[bytes, bytes] | tuple[int, bytes]]:
+    """What a trust anchor takes from a certificate: subject (DER), key type (1 RSA, 2 EC), whether a CA's, public key.
+
+    The key: modulus and exponent without leading zeros, or the curve's IANA number and the point. reference: by
+    BearSSL's br_x509_decoder, which ours is to agree with. ValueError with the words of a BearSSL error.
+    """
+
+def trust_anchors(
+    directory: bytes | None, file: bytes | None
+) -> list[tuple[bytes, int, bool, tuple[bytes, bytes] | tuple[int, bytes]]]:
+    """The anchors that a client has from CADIR, unless it is None, or CAFILE; each as read_certificate gives it.
+
+    OSError when it cannot be read or is too much. ValueError: "no trust anchor found"; of CAFILE also "malformed or
+    unfinished", and the words of a BearSSL error for a certificate that does not decode; of either "certificate:
+    internal limit exceeded" for more than 4096.
+    """
+
+def time_trust(directory: bytes | None, file: bytes | None) -> tuple[int, int]:
+    """Nanoseconds to read and to parse the trust anchors, as a measure. ValueError when there are none."""
+
+def parse_pem(text: bytes, certificates: bool = False) -> list[tuple[int, bytearray]]:
     """Every object of a PEM text (RFC 7468, and RFC 1421's labels): kind and DER, which the caller can wipe.
 
-    Kinds: 1 a certificate, 2 a private key, 3 any other, whose DER is left empty. ValueError: "malformed" for bad
-    base64, a BEGIN within an object, an END of another name or nothing between; "unfinished" for a missing END.
+    Kinds: 1 a certificate, 2 a private key, 3 any other, whose DER is left empty; certificates: keys too are others.
+    ValueError: "malformed" for bad base64, a BEGIN within an object, an END of another name or nothing between;
+    "unfinished" for a missing END.
     """
 
 def escape_log(text: bytes) -> bytes:

@@ -8,7 +8,7 @@
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset, strchr, strcmp, strcpy, strlen, strncmp
 
 from bearssl cimport *
@@ -21,10 +21,13 @@ from tables cimport *
 include "limits.pxi"
 include "alert.pxi"
 include "cursor.pxi"
+include "der.pxi"
 include "hello.pxi"
 include "names.pxi"
 include "address.pxi"
+include "altname.pxi"
 include "pem.pxi"
+include "certificate.pxi"
 include "anchors.pxi"
 include "hash.pxi"
 include "records.pxi"

@@ -1,38 +1,50 @@
-# anchors - the trust anchors of -a: their keys for key, which verifies, and their names for net, which asks.
+# anchors - trust anchors: the tables that BearSSL verifies against and takes names from. Also the text of -a.
 
 cdef enum:
     ANCHORS_MAX = 16        # tlswrapper's limit on -a
 
 cdef struct Anchors:
     int num
-    br_x509_trust_anchor list[16]
-    uint8_t keys[16][600]   # the public keys' numbers, copied out of the decoder
-    uint8_t *names          # the distinguished names, one after the other
-    size_t names_len
-    size_t names_room
+    int room
+    br_x509_trust_anchor *list  # names and keys point into der, which never moves
+    uint8_t *der
+    size_t der_len
+    size_t der_room
 
-cdef void append_name(void *ctx, const void *buf, size_t n) noexcept nogil:
-    cdef Anchors *a = <Anchors *>ctx
-    if a.names_len + n <= a.names_room:
-        memcpy(a.names + a.names_len, buf, n)
-    a.names_len += n
+cdef void anchors_free(Anchors *a) noexcept nogil:
+    free(a.list)
+    free(a.der)
+    memset(a, 0, sizeof(Anchors))
 
-cdef bint anchor_key(br_x509_pkey *src, br_x509_pkey *dst, uint8_t *room) noexcept nogil:
-    """Copy a public key out of the decoder, which the next certificate overwrites."""
-    dst[0] = src[0]
-    if src.key_type == BR_KEYTYPE_RSA:
-        if src.key.rsa.nlen + src.key.rsa.elen > 600:
-            return False
-        memcpy(room, src.key.rsa.n, src.key.rsa.nlen)
-        memcpy(room + src.key.rsa.nlen, src.key.rsa.e, src.key.rsa.elen)
-        dst.key.rsa.n = room
-        dst.key.rsa.e = room + src.key.rsa.nlen
-        return True
-    if src.key.ec.qlen > 600:
+cdef bint anchors_room(Anchors *a, int num, size_t der_room) noexcept nogil:
+    """Make room for so many anchors and the DER of all; what is not used costs no memory until it is."""
+    memset(a, 0, sizeof(Anchors))
+    a.room = num
+    a.der_room = der_room
+    a.list = <br_x509_trust_anchor *>malloc(<size_t>num * sizeof(br_x509_trust_anchor))
+    a.der = <uint8_t *>malloc(der_room)
+    if a.list == NULL or a.der == NULL:
+        anchors_free(a)
         return False
-    memcpy(room, src.key.ec.q, src.key.ec.qlen)
-    dst.key.ec.q = room
     return True
+
+cdef int anchors_add(Anchors *a, size_t n) noexcept nogil:
+    """Make an anchor of the n bytes behind what der holds, and keep them; 0 or a BearSSL error.
+
+    A certificate that is no CA's becomes an anchor for direct trust.
+    """
+    cdef Certificate found
+    cdef br_x509_trust_anchor *anchor = a.list + a.num
+    if a.num == a.room:
+        return BR_ERR_X509_LIMIT_EXCEEDED
+    if not certificate_walk(a.der + a.der_len, n, &found):
+        return certificate_fault(a.der + a.der_len, n)
+    anchor.dn = found.subject
+    anchor.pkey = found.key
+    anchor.flags = BR_X509_TA_CA if found.is_ca else 0
+    a.der_len += n
+    a.num += 1
+    return 0
 
 cdef size_t certificates_only(const uint8_t *text, size_t n, uint8_t *out) noexcept nogil:
     """Copy a PEM text's certificates and nothing else, so that a private key in the same file is not handed on.
@@ -65,38 +77,22 @@ cdef size_t certificates_only(const uint8_t *text, size_t n, uint8_t *out) noexc
         p = stop
 
 cdef bint anchors_parse(Anchors *a, const uint8_t *text, size_t n) noexcept nogil:
-    """Every certificate of a PEM text becomes an anchor, a non-CA one for direct trust; False when one is bad."""
+    """Every certificate of a PEM text becomes an anchor; False when one is bad, or there is none or too many."""
     cdef Pem pem
     cdef PemObject object
-    cdef br_x509_decoder_context decoder
-    cdef uint8_t *der = <uint8_t *>malloc(n + 4)
-    cdef size_t start
-    cdef int fault = PEM_OK
-    memset(a, 0, sizeof(Anchors))
-    a.names_room = n + 4
-    a.names = <uint8_t *>malloc(a.names_room)
-    if der == NULL or a.names == NULL:
+    cdef int fault
+    if not anchors_room(a, ANCHORS_MAX, n + 4):
         return False
     pem.p = <const char *>text
     pem.end = pem.p + n
     while True:
-        fault = pem_next(&pem, der, n + 4, &object)
+        fault = pem_certificate(&pem, a.der + a.der_len, a.der_room - a.der_len, &object)
         if fault != PEM_OK:
             break
-        if object.kind != PEM_CERTIFICATE:
-            continue
-        start = a.names_len
-        br_x509_decoder_init(&decoder, append_name, a)
-        br_x509_decoder_push(&decoder, object.der, object.len)
-        if a.num == ANCHORS_MAX or br_x509_decoder_get_pkey(&decoder) == NULL or a.names_len > a.names_room:
+        if object.kind == PEM_CERTIFICATE and anchors_add(a, object.len) != 0:
             fault = PEM_MALFORMED
             break
-        a.list[a.num].dn.data = a.names + start
-        a.list[a.num].dn.len = a.names_len - start
-        a.list[a.num].flags = BR_X509_TA_CA if br_x509_decoder_isCA(&decoder) else 0
-        if not anchor_key(br_x509_decoder_get_pkey(&decoder), &a.list[a.num].pkey, a.keys[a.num]):
-            fault = PEM_MALFORMED
-            break
-        a.num += 1
-    free(der)
-    return fault == PEM_END and a.num > 0
+    if fault == PEM_END and a.num > 0:
+        return True
+    anchors_free(a)
+    return False

@@ -104,7 +104,91 @@ def parse_proxy(bytes line):
         raise ValueError((<bytes>bad).decode() or "proxy-protocol string")
     return a.remote_ip, a.remote_port, a.local_ip, a.local_port
 
-def parse_pem(bytes text):
+def parse_ip(bytes text):
+    cdef uint8_t ip[16]
+    cdef size_t n = ip_literal(text, ip)
+    return None if n == 0 or strlen(text) != <size_t>len(text) else (<char *>ip)[:n]
+
+def names_ip(bytes certificate, bytes address):
+    if len(address) != 4 and len(address) != 16:
+        raise ValueError("an address of 4 or 16 bytes")
+    return altname_has_ip(certificate, len(certificate), address, len(address))
+
+cdef tuple anchor_facts(const br_x509_trust_anchor *anchor):
+    cdef const br_x509_pkey *key = &anchor.pkey
+    subject = (<char *>anchor.dn.data)[:anchor.dn.len]
+    if key.key_type == BR_KEYTYPE_RSA:
+        public = (<char *>key.key.rsa.n)[:key.key.rsa.nlen], (<char *>key.key.rsa.e)[:key.key.rsa.elen]
+    else:
+        public = key.key.ec.curve, (<char *>key.key.ec.q)[:key.key.ec.qlen]
+    return subject, key.key_type, bool(anchor.flags & BR_X509_TA_CA), public
+
+cdef void append_subject(void *ctx, const void *buf, size_t n) noexcept nogil:
+    """For br_x509_decoder: the name's bytes follow each other."""
+    cdef br_x500_name *name = <br_x500_name *>ctx
+    memcpy(name.data + name.len, buf, n)
+    name.len += n
+
+def read_certificate(bytes der, bint reference=False):
+    cdef Anchors a
+    cdef br_x509_decoder_context decoder
+    cdef size_t n = len(der)
+    cdef int err = 0
+    if not anchors_room(&a, 1, n + 1):
+        raise MemoryError
+    try:
+        memcpy(a.der, <const char *>der, n)
+        if not reference:
+            err = anchors_add(&a, n)
+        else:
+            a.list[0].dn.data = a.der
+            a.list[0].dn.len = 0
+            br_x509_decoder_init(&decoder, append_subject, &a.list[0].dn)
+            br_x509_decoder_push(&decoder, <const char *>der, n)
+            err = br_x509_decoder_last_error(&decoder)
+            if err == 0:
+                a.list[0].pkey = br_x509_decoder_get_pkey(&decoder)[0]
+                a.list[0].flags = BR_X509_TA_CA if br_x509_decoder_isCA(&decoder) else 0
+        if err:
+            raise ValueError((<bytes>error_row(err).text).decode())
+        return anchor_facts(&a.list[0])
+    finally:
+        anchors_free(&a)
+
+def trust_anchors(bytes directory, bytes file):
+    cdef Trust t
+    cdef int fault, i
+    fault = trust_read(&t, c_text(directory), c_text(file))
+    if fault:
+        raise OSError(fault, "unable to read trust anchors")
+    fault = trust_parse(&t)
+    try:
+        if fault == TRUST_NONE:
+            raise ValueError("no trust anchor found")
+        if fault == TRUST_UNFINISHED:
+            raise ValueError("malformed or unfinished")
+        if fault:
+            raise ValueError((<bytes>error_row(t.error).text).decode())
+        return [anchor_facts(&t.anchors.list[i]) for i in range(t.anchors.num)]
+    finally:
+        trust_free(&t)
+
+def time_trust(bytes directory, bytes file):
+    cdef Trust t
+    cdef timespec start, read, end
+    clock_gettime(CLOCK_MONOTONIC, &start)
+    cdef int fault = trust_read(&t, c_text(directory), c_text(file))
+    clock_gettime(CLOCK_MONOTONIC, &read)
+    if fault == 0:
+        fault = trust_parse(&t)
+    clock_gettime(CLOCK_MONOTONIC, &end)
+    trust_free(&t)
+    if fault:
+        raise ValueError("no trust anchors")
+    return ((read.tv_sec - start.tv_sec) * 1000000000 + read.tv_nsec - start.tv_nsec,
+            (end.tv_sec - read.tv_sec) * 1000000000 + end.tv_nsec - read.tv_nsec)
+
+def parse_pem(bytes text, bint certificates=False):
     cdef Pem pem
     cdef PemObject o
     cdef int fault
@@ -116,7 +200,7 @@ def parse_pem(bytes text):
         pem.p = text
         pem.end = pem.p + len(text)
         while True:
-            fault = pem_next(&pem, der, len(text) + 4, &o)
+            fault = pem_object(&pem, der, len(text) + 4, &o, certificates)
             if fault == PEM_END:
                 return found
             if fault != PEM_OK:

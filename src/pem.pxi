@@ -64,8 +64,33 @@ cdef int base64_value(char c) noexcept nogil:
     v += (((46 - x) & (x - 48)) >> 8) & 64              # /
     return v
 
-cdef int pem_next(Pem *pem, uint8_t *der, size_t room, PemObject *out) noexcept nogil:
-    """Decode the next object into der; PEM_OK, or a PemFault. Text outside objects is passed over."""
+cdef uint8_t base64_digits[256]     # base64_value for what is public, 255 for no digit; empty until it is needed
+
+cdef size_t base64_groups(const char *line, size_t n, uint8_t *out, size_t room) noexcept nogil:
+    """Decode whole groups of four digits up to the first that is none, while there is room; how many digits."""
+    cdef const uint8_t *p = <const uint8_t *>line
+    cdef size_t i = 0, k = 0
+    cdef uint8_t a, b, c, d
+    if base64_digits[0] == 0:
+        for i in range(256):
+            base64_digits[i] = <uint8_t>base64_value(<char>i)
+        i = 0
+    while n - i >= 4 and room - k >= 3:
+        a = base64_digits[p[i]]
+        b = base64_digits[p[i + 1]]
+        c = base64_digits[p[i + 2]]
+        d = base64_digits[p[i + 3]]
+        if (a | b | c | d) & 0x80:
+            break
+        out[k] = <uint8_t>(a << 2 | b >> 4)
+        out[k + 1] = <uint8_t>(b << 4 | c >> 2)
+        out[k + 2] = <uint8_t>(c << 6 | d)
+        i += 4
+        k += 3
+    return i
+
+cdef int pem_object(Pem *pem, uint8_t *der, size_t room, PemObject *out, bint public_only) noexcept nogil:
+    """Decode the next object; public_only: a key is passed over, and a certificate is decoded by a table."""
     cdef const char *line
     cdef const char *label
     cdef const char *begin
@@ -81,6 +106,8 @@ cdef int pem_next(Pem *pem, uint8_t *der, size_t room, PemObject *out) noexcept 
         if pem_boundary(line, n, "BEGIN", &begin, &begin_len):
             break
     out.kind = pem_kind(begin, begin_len)
+    if public_only and out.kind == PEM_KEY:
+        out.kind = PEM_OTHER
     while True:
         if pem.p >= pem.end:
             return PEM_MALFORMED if digits & 3 else PEM_UNFINISHED
@@ -94,7 +121,11 @@ cdef int pem_next(Pem *pem, uint8_t *der, size_t room, PemObject *out) noexcept 
             if out.kind != PEM_OTHER:
                 return PEM_MALFORMED
             continue
-        for i in range(n):
+        i = 0
+        if public_only and digits & 3 == 0 and padding == 0:
+            i = base64_groups(line, n, der + out.len, room - out.len)
+            out.len += i // 4 * 3
+        for i in range(i, n):
             if line[i] == c' ' or line[i] == c'\t':
                 continue
             if line[i] == c'=':
@@ -114,3 +145,11 @@ cdef int pem_next(Pem *pem, uint8_t *der, size_t room, PemObject *out) noexcept 
     if digits & 3 or (out.kind != PEM_OTHER and out.len == 0):
         return PEM_MALFORMED
     return PEM_OK
+
+cdef int pem_next(Pem *pem, uint8_t *der, size_t room, PemObject *out) noexcept nogil:
+    """Decode the next object into der; PEM_OK, or a PemFault. Text outside objects is passed over."""
+    return pem_object(pem, der, room, out, False)
+
+cdef int pem_certificate(Pem *pem, uint8_t *der, size_t room, PemObject *out) noexcept nogil:
+    """The same where only certificates count: any other object, a private key too, comes without its content."""
+    return pem_object(pem, der, room, out, True)

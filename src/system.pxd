@@ -145,6 +145,18 @@ cdef extern from "<fcntl.h>" nogil:
     int O_ACCMODE, F_SETFD, FD_CLOEXEC
     int fcntl(int fd, int cmd, ...)
     int open_ "open"(const char *path, int flags, ...)
+    int AT_FDCWD
+    int openat(int folder, const char *path, int flags, ...)
+
+cdef extern from "<dirent.h>" nogil:
+    ctypedef struct DIR:
+        pass
+    struct dirent:
+        char d_name[256]
+    DIR *opendir(const char *path)
+    int dirfd(DIR *folder)
+    dirent *readdir(DIR *folder)
+    int closedir(DIR *folder)
 
 cdef extern from "<sys/ioctl.h>" nogil:
     unsigned long FIONREAD
@@ -152,10 +164,14 @@ cdef extern from "<sys/ioctl.h>" nogil:
 
 cdef extern from "<sys/stat.h>" nogil:
     struct stat_t "stat":
+        uint64_t st_dev
+        uint64_t st_ino
         unsigned int st_mode
         off_t st_size
     int fstat(int fd, stat_t *st)
+    int fstatat(int folder, const char *path, stat_t *st, int flags)
     int S_ISREG(unsigned int mode)
+    int S_ISDIR(unsigned int mode)
     int S_ISFIFO(unsigned int mode)
 
 cdef extern from "<unistd.h>" nogil:

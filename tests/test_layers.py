@@ -30,10 +30,11 @@ ALLOWED_OUTSIDE = {"posix", "sys", "__future__", "collections.abc", "types"}  # 
 
 # the compiled half: groups in the order of their layers; a part may use its own group and the groups before it
 GROUPS = [
-    ["limits", "alert", "cursor", "hello", "names", "address", "pem", "anchors", "hash", "records"],
+    ["limits", "alert", "cursor", "der", "hello", "names", "address", "altname", "pem", "certificate", "anchors",
+     "hash", "records"],
     ["log", "proxyline", "jail", "config", "descriptors", "ring", "port"],
     ["prog"],
-    ["identity", "peer", "key", "keyrun"],
+    ["identity", "trust", "peer", "key", "keyrun"],
     ["engine", "net", "nethandshake", "netrun", "netclear", "netend"],
     ["connection"],
     ["face"],
