@@ -197,6 +197,7 @@ cdef extern from "<stdlib.h>" nogil:
     char *getenv(const char *name)
 
 cdef extern from "<string.h>" nogil:
+    char *strerror(int number)
     void *memmem(const void *hay, size_t haylen, const void *needle, size_t needlelen)
     void explicit_bzero(void *p, size_t n)
 

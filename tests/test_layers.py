@@ -16,6 +16,7 @@ PYTHON = {
     "__init__": {"_version"},
     "options": {"errors"},
     "policy": {"_bear", "errors"},
+    "s6options": {"errors"},
     "logs": {"_bear"},
     "programs/__init__": {"errors", "options", "logs", "_version", "programs/*"},
     "programs/tlswrapper": {"_bear", "errors", "options", "policy", "logs"},
@@ -24,6 +25,7 @@ PYTHON = {
     "smtpsession": {"_bear", "greylist", "logs", "smtp"},
     "programs/tlswrapper_tcp": {"_bear", "errors", "options", "logs"},
     "programs/tlswrapper_smtp": {"_bear", "errors", "options", "logs", "greylist", "smtp", "smtpsession"},
+    "programs/s6_tlsc": {"_bear", "errors", "options", "s6options", "logs"},
     "programs/bearwrap": {"_bear", "errors", "options", "logs", "programs/__init__"},
 }
 ALLOWED_OUTSIDE = {"posix", "sys", "__future__", "collections.abc", "types"}  # the last two for type checking only
