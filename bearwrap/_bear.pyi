@@ -436,3 +436,36 @@ def client_connection(outgoing: _Outgoing, started_ms: int) -> int:
 
     started_ms: when the time of -K began.
     """
+
+# s6-tlsclient: addresses are literal ones, IPv6 possibly with %ZONE, else ValueError; a failure is an OSError.
+
+def parse_address(text: bytes) -> bytes | None:
+    """The canonical text of a literal address, IPv4 for a mapped IPv6 address; None when it is none."""
+
+def resolve_host(host: bytes, search: bool, deadline_ms: int) -> list[bytes]:
+    """The addresses of a name, in the name service's order, at most 16; none when there is no such name.
+
+    search: complete the name by the search list. OSError: ETIMEDOUT at the deadline, 0 when there is no getent(1),
+    EPERM when root cannot give the resolver an id of its own.
+    """
+
+def resolve_address(ip: bytes, deadline_ms: int) -> bytes | None:
+    """The name of an address, None without one, and after the deadline."""
+
+def parse_hosts(answer: bytes) -> bytes | None:
+    """The first name in the output of `getent hosts`; None when it is no host name."""
+
+def tcp_socket(ip: bytes) -> int:
+    """A non-blocking socket, close-on-exec, of the family of an address."""
+
+def tcp_bind(fd: int, ip: bytes, port: int) -> None:
+    """Bind it to a local address."""
+
+def tcp_connect_until(fd: int, ip: bytes, port: int, deadline_ms: int) -> None:
+    """Connect it, then make it blocking. OSError: ETIMEDOUT at the deadline, ECONNREFUSED and others."""
+
+def tcp_nodelay(fd: int) -> None:
+    """Switch Nagle's algorithm off."""
+
+def tcp_addresses(fd: int) -> tuple[bytes, bytes, bytes, bytes]:
+    """Of a connected socket: remote address and port, local address and port."""

@@ -56,6 +56,8 @@ include "resolver.pxi"
 include "dial.pxi"
 include "relay.pxi"
 include "tcp.pxi"
+# s6-tlsclient
+include "tcpclient.pxi"
 # tlswrapper-smtp
 include "smtp.pxi"
 include "greylist.pxi"
@@ -63,3 +65,4 @@ include "greylist.pxi"
 include "face.pxi"
 include "tcpface.pxi"
 include "smtpface.pxi"
+include "tcpclientface.pxi"

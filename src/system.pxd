@@ -106,6 +106,7 @@ cdef extern from "<sys/socket.h>" nogil:
     ssize_t recv(int fd, void *buf, size_t n, int flags)
     int socket(int domain, int type, int protocol)
     int connect(int fd, const sockaddr *addr, socklen_t len)
+    int bind(int fd, const sockaddr *addr, socklen_t len)
     int getsockopt(int fd, int level, int name, void *value, socklen_t *n)
 
 cdef extern from "<sys/un.h>" nogil:

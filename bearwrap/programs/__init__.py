@@ -41,6 +41,10 @@ def program_named(name: bytes) -> ModuleType:
         from bearwrap.programs import s6_tlsc
 
         return s6_tlsc
+    if name == b"s6-tlsclient":
+        from bearwrap.programs import s6_tlsclient
+
+        return s6_tlsclient
     from bearwrap.programs import tlswrapper
 
     return tlswrapper
