@@ -110,6 +110,77 @@ class _Settings(Protocol):
     def prog(self) -> Sequence[bytes]:
         """The program and its arguments, at least one word."""
 
+class _Outgoing(Protocol):
+    """The settings of s6-tlsc; None is "not given"."""
+
+    @property
+    def read_fd(self) -> int:
+        """-6: where the network is read, 3 or more."""
+
+    @property
+    def write_fd(self) -> int:
+        """-7: where it is written, another descriptor."""
+
+    @property
+    def close_notify(self) -> bool:
+        """-S, not -s."""
+
+    @property
+    def enforce_close_notify(self) -> bool:
+        """-J, not -j."""
+
+    @property
+    def verify(self) -> bool:
+        """--verify-cert, not --no-verify-cert."""
+
+    @property
+    def client_cert(self) -> bool:
+        """-y, not -Y."""
+
+    @property
+    def verbosity(self) -> int:
+        """-v."""
+
+    @property
+    def handshake_ms(self) -> int:
+        """-K: 0 is no deadline, at most 2^31-1."""
+
+    @property
+    def servername(self) -> bytes | None:
+        """-k, not empty."""
+
+    @property
+    def anchors_directory(self) -> bytes | None:
+        """CADIR; exactly one of it and anchors_file is given."""
+
+    @property
+    def anchors_file(self) -> bytes | None:
+        """CAFILE."""
+
+    @property
+    def certificate_file(self) -> bytes | None:
+        """CERTFILE, with -y."""
+
+    @property
+    def key_file(self) -> bytes | None:
+        """KEYFILE, with -y."""
+
+    @property
+    def uid(self) -> int:
+        """TLS_UID, 0 without."""
+
+    @property
+    def gid(self) -> int:
+        """TLS_GID, 0 without."""
+
+    @property
+    def jail_directory(self) -> bytes:
+        """The empty folder."""
+
+    @property
+    def prog(self) -> Sequence[bytes]:
+        """The program and its arguments, at least one word."""
+
 class _Forwarding(Protocol):
     """The settings of tlswrapper-tcp (Forward in src/tcp.pxi); None is "not given"."""
 
@@ -159,9 +230,11 @@ class _Forwarding(Protocol):
 
 # log
 
-def log_setup(name: bytes, level: int, identity: bytes) -> None:
+def log_setup(name: bytes, level: int, identity: bytes, s6: bool = False) -> None:
     """Say how this process logs: its program's name (cut at 31 bytes), its verbosity (0 quiet, 1 fatal, 2 errors,
-    warnings and facts, 3 debug, 4 tracing) and the connection's identity (cut at 71 bytes)."""
+    warnings and facts, 3 debug, 4 tracing) and the connection's identity (cut at 71 bytes).
+
+    s6: write the lines of s6's tools, `NAME: WORD: MESSAGE[: strerror]`, with nothing else in them."""
 
 def log_line(level: int, word: bytes, message: bytes, err: int = 0) -> None:
     """Write one line on descriptor 2 if the verbosity is `level` or more: `word` names the level, `err` is 0 or the
@@ -390,3 +463,44 @@ def smtp_finish(orderly: bool) -> int:
 
     orderly: after QUIT, when prog has until the deadline and its exit code counts.
     """
+
+# s6-tlsc
+
+def client_connection(outgoing: _Outgoing, started_ms: int) -> int:
+    """Be a TLS client on the two network descriptors: fork key, be net, spawn prog after the handshake; the exit code.
+
+    started_ms: when the time of -K began.
+    """
+
+# s6-tlsclient: addresses are literal ones, IPv6 possibly with %ZONE, else ValueError; a failure is an OSError.
+
+def parse_address(text: bytes) -> bytes | None:
+    """The canonical text of a literal address, IPv4 for a mapped IPv6 address; None when it is none."""
+
+def resolve_host(host: bytes, search: bool, deadline_ms: int) -> list[bytes]:
+    """The addresses of a name, in the name service's order, at most 16; none when there is no such name.
+
+    search: complete the name by the search list. OSError: ETIMEDOUT at the deadline, 0 when there is no getent(1),
+    EPERM when root cannot give the resolver an id of its own.
+    """
+
+def resolve_address(ip: bytes, deadline_ms: int) -> bytes | None:
+    """The name of an address, None without one, and after the deadline."""
+
+def parse_hosts(answer: bytes) -> bytes | None:
+    """The first name in the output of `getent hosts`; None when it is no host name."""
+
+def tcp_socket(ip: bytes) -> int:
+    """A non-blocking socket, close-on-exec, of the family of an address."""
+
+def tcp_bind(fd: int, ip: bytes, port: int) -> None:
+    """Bind it to a local address."""
+
+def tcp_connect_until(fd: int, ip: bytes, port: int, deadline_ms: int) -> None:
+    """Connect it, then make it blocking. OSError: ETIMEDOUT at the deadline, ECONNREFUSED and others."""
+
+def tcp_nodelay(fd: int) -> None:
+    """Switch Nagle's algorithm off."""
+
+def tcp_addresses(fd: int) -> tuple[bytes, bytes, bytes, bytes]:
+    """Of a connected socket: remote address and port, local address and port."""

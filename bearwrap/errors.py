@@ -41,6 +41,17 @@ class OptionError(BearError):
         self.detail = detail
 
 
+class SystemCallError(BearError):
+    """The system refused something. message: the fatal line's text; errno: the reason."""
+
+    exit_code = 111
+
+    def __init__(self, message: bytes, errno: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.errno = errno
+
+
 class Finished(BearError):
     """--help or --version: text for standard output, and success."""
 

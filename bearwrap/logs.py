@@ -37,6 +37,9 @@ class Log:
         self.apply()
         return True
 
+    def usage(self, text: str) -> None:
+        write(2, text + "\n")
+
     def fatal(self, message: bytes, errno: int = 0) -> None:
         _bear.log_line(FATAL, b"fatal", message, errno)
 
@@ -45,3 +48,41 @@ class Log:
 
     def warning(self, message: bytes) -> None:
         _bear.log_line(DETAIL, b"warning", message)
+
+
+class S6Log:
+    """The lines of s6's tools, `NAME: WORD: TEXT[: ERROR]`, without address, process and identifier.
+
+    Fatal lines are always written, warnings from verbosity 1 on.
+    """
+
+    __slots__ = ("name", "verbosity")
+
+    def __init__(self, name: bytes) -> None:
+        self.name = name
+        self.set_verbosity(1)
+
+    def set_verbosity(self, verbosity: int) -> None:
+        """-v, as a number; the compiled half has levels of its own."""
+        self.verbosity = verbosity
+        _bear.log_setup(self.name, FATAL if verbosity < 2 else DETAIL if verbosity == 2 else DEBUG, b"", True)
+
+    def usage(self, text: str) -> None:
+        write(2, f"{self.name.decode()}: usage: {text}\n")
+
+    def fatal(self, message: bytes, errno: int = 0) -> None:
+        _bear.log_line(FATAL, b"fatal", message, errno)
+
+    def warning(self, message: bytes, errno: int = 0) -> None:
+        if self.verbosity >= 1:
+            _bear.log_line(FATAL, b"warning", message, errno)
+
+    def info(self, message: bytes) -> None:
+        _bear.log_line(DETAIL, b"info", message)
+
+
+def write(fd: int, text: str) -> None:
+    """All of a text, as it is."""
+    data = text.encode()
+    while data:
+        data = data[posix.write(fd, data):]

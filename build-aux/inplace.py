@@ -28,7 +28,7 @@ import native
 import script
 
 # One executable; the name it is called by selects the program.
-PROGRAMS = ["tlswrapper", "tlswrapper-tcp", "tlswrapper-smtp", "bearwrap"]
+PROGRAMS = ["tlswrapper", "tlswrapper-tcp", "tlswrapper-smtp", "s6-tlsc", "s6-tlsclient", "bearwrap"]
 
 
 def programs(variant: native.Variant, folder: Path, wanted: str, package: Path = native.ROOT) -> bool:

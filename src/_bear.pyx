@@ -71,6 +71,8 @@ include "resolver.pxi"
 include "dial.pxi"
 include "relay.pxi"
 include "tcp.pxi"
+# s6-tlsclient
+include "tcpclient.pxi"
 # tlswrapper-smtp
 include "smtp.pxi"
 include "greylist.pxi"
@@ -79,3 +81,4 @@ include "face.pxi"
 include "tcpface.pxi"
 include "smtpface.pxi"
 include "clientface.pxi"
+include "tcpclientface.pxi"

@@ -1,8 +1,8 @@
 # log - one event, one line, one write(2) on descriptor 2.
 #
 # Line: NAME: LEVEL: [IP: ]MESSAGE[ (ERRNO)][ ][{PROCESS}][[ID]]  (tlswrapper's format; the original has a place
-# in its source where we name the process). Usable in every process, before and
-# after the jail: no allocation, no file, no interpreter. No secret is ever an argument.
+# in its source where we name the process). With the s6 style: NAME: LEVEL: MESSAGE[: ERRNO]. Usable in every
+# process, before and after the jail: no allocation, no file, no interpreter. No secret is ever an argument.
 
 cdef enum LogLevel:
     LOG_QUIET = 0
@@ -23,6 +23,7 @@ cdef struct Log:
     char id[72]
     char ip[64]
     const char *process     # net, key or prog, shown from -vv on
+    bint s6                 # the lines of s6's tools, with the system's words for an errno
 
 cdef Log log_state
 
@@ -92,6 +93,13 @@ cdef void line_escaped(Line *l, const char *s, size_t n, size_t most) noexcept n
             l.text[l.len] = <char>c
             l.len += 1
 
+cdef void line_end(Line *l) noexcept nogil:
+    """Write the line in one call, so that lines of several processes do not mix; a failure is ignored."""
+    l.text[l.len] = c'\n'
+    l.len += 1
+    if write(2, l.text, l.len) < 0:
+        pass
+
 cdef void log_write(int level, const char *word, int err, const char *message,
                     size_t len) noexcept nogil:
     """Write one line when the verbosity admits it; errno is unchanged after it."""
@@ -104,6 +112,14 @@ cdef void log_write(int level, const char *word, int err, const char *message,
     line_raw(&l, ": ")
     line_raw(&l, word)
     line_raw(&l, ": ")
+    if log_state.s6:
+        line_escaped(&l, message, len, LOG_TEXT_MAX)
+        if err != 0:
+            line_raw(&l, ": ")
+            line_raw(&l, strerror(err))
+        line_end(&l)
+        set_errno(saved)
+        return
     if log_state.ip[0] != 0:
         line_escaped(&l, log_state.ip, strlen(log_state.ip), LOG_TEXT_MAX)
         line_raw(&l, ": ")
@@ -122,10 +138,7 @@ cdef void log_write(int level, const char *word, int err, const char *message,
         line_raw(&l, "[")
         line_escaped(&l, log_state.id, strlen(log_state.id), LOG_LINE_MAX - 160)
         line_raw(&l, "]")
-    l.text[l.len] = c'\n'
-    l.len += 1
-    if write(2, l.text, l.len) < 0:
-        pass
+    line_end(&l)
     set_errno(saved)
 
 # A message is put together with snprintf by the caller; the names say level and whether the address is shown.

@@ -2,7 +2,8 @@
 #
 # Name services load foreign code and parse what the network sends, so they stay out of this process: a child takes
 # the jail's uid (it needs files, so no chroot), may gain no privileges, and becomes getent(1), whose lines are read
-# through a pipe. Literal addresses need none of that. Works before the jail only.
+# through a pipe. Literal addresses need none of that. Works before the jail only. Who is not root has no other uid to
+# take: without a jail the child keeps its own.
 
 cdef enum:
     TARGETS_MAX = 16            # addresses of one host that are tried
@@ -12,6 +13,20 @@ cdef enum:
     CHILD_NO_GETENT = 113
     EV_ANSWER = 0
     EV_STOP = 1
+
+cdef enum ResolverEnd:
+    RESOLVER_ANSWER = 0
+    RESOLVER_STOPPED = 1        # by what the caller watches
+    RESOLVER_NO_JAIL = 2
+    RESOLVER_FAILED = 3         # with an errno, or 0
+
+cdef struct Question:
+    const char *database        # of getent: ahosts for a name, hosts for an address
+    const char *key
+    bint search                 # complete a name by the search list of resolv.conf(5)
+    Jail *jail                  # NULL: keep the uid
+    int64_t deadline            # monotonic ms
+    int stop                    # a descriptor that ends the wait, -1 without
 
 cdef struct Target:
     char ip[48]                 # canonical text, with %ZONE if it has one
@@ -98,18 +113,19 @@ cdef void targets_order(Targets *all) noexcept nogil:
             all.list[0] = swap
             return
 
-cdef void resolver_child(const char *host, Jail *jail, int sink, pid_t parent) noexcept nogil:
+cdef void resolver_child(Question *q, int sink, pid_t parent) noexcept nogil:
     """Become getent, with no more rights than it needs; never returns."""
     cdef char *argv[5]
     cdef sigset_t none
     cdef uid_t uid = 0
     cdef int null
     log_state.process = "resolver"
-    if not jail_identity(jail, &uid):
-        _exit(CHILD_NO_JAIL)
-    if setuid(uid) < 0:
-        failed("setuid", uid)
-        _exit(CHILD_NO_JAIL)
+    if q.jail != NULL:
+        if not jail_identity(q.jail, &uid):
+            _exit(CHILD_NO_JAIL)
+        if setuid(uid) < 0:
+            failed("setuid", uid)
+            _exit(CHILD_NO_JAIL)
     # after setuid, which clears the first; a parent that died before it is seen as another parent
     if prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 or getppid() != parent \
             or prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 or not limit_to(RLIMIT_CORE, 0, "setrlimit CORE") \
@@ -124,10 +140,12 @@ cdef void resolver_child(const char *host, Jail *jail, int sink, pid_t parent) n
     sigemptyset(&none)
     signal(SIGPIPE, SIG_DFL)
     sigprocmask(SIG_SETMASK, &none, NULL)
+    if not q.search:
+        setenv("LOCALDOMAIN", "", 1)        # resolv.conf(5): it takes the place of the search list
     argv[0] = "getent"
-    argv[1] = "ahosts"
+    argv[1] = <char *>q.database
     argv[2] = "--"
-    argv[3] = <char *>host
+    argv[3] = <char *>q.key
     argv[4] = NULL
     execv("/usr/bin/getent", argv)
     _exit(CHILD_NO_GETENT)
@@ -167,67 +185,92 @@ cdef ssize_t resolver_answer(int epoll, int fd, int64_t deadline, char *lines, b
             return -1
     return <ssize_t>have
 
-cdef bint resolve(const char *host, const char *port, Jail *jail, int64_t deadline, int stop, Targets *out,
-                  bint *stopped) noexcept nogil:
-    """The addresses of a host in the order to try them; False after a fatal line, or when `stop` became readable.
+cdef int resolver_ask(Question *q, char *lines, size_t *n) noexcept nogil:
+    """Ask getent; n bytes of answer, of at most GETENT_BYTES, none when there is no such name. A ResolverEnd with errno.
 
-    deadline: monotonic ms. stop: a descriptor that ends the wait, -1 without; stopped tells that it did. No child
-    is left in any case.
+    No child is left in any case.
     """
-    cdef char lines[16384]
-    cdef char m[64]
-    cdef Target literal
     cdef int fds[2]
     cdef int epoll, status = 0, err
-    cdef ssize_t n = -1
+    cdef ssize_t got = -1
+    cdef bint stopped = False
     cdef pid_t parent = getpid(), child
-    out.count = 0
-    stopped[0] = False
-    if target_parse(&literal, host, strlen(host)):
-        targets_add(out, &literal)
-        return True
-    if not 0 < strlen(host) <= HOST_MAX:
-        resolver_no_name(host)
-        return False
+    n[0] = 0
     if pipe2(fds, O_CLOEXEC) < 0:
-        log_fatal("unable to create pipe", errno)
-        return False
+        return RESOLVER_FAILED
     child = fork()
     if child == 0:
-        resolver_child(host, jail, fds[1], parent)
+        resolver_child(q, fds[1], parent)
     err = errno
     close(fds[1])
     epoll = epoll_create1(EPOLL_CLOEXEC)
     if child > 0 and epoll >= 0 and nonblocking(fds[0]) and watch(epoll, fds[0], EPOLLIN, EV_ANSWER) \
-            and (stop < 0 or watch(epoll, stop, EPOLLIN, EV_STOP)):
-        n = resolver_answer(epoll, fds[0], deadline, lines, stopped)
+            and (q.stop < 0 or watch(epoll, q.stop, EPOLLIN, EV_STOP)):
+        got = resolver_answer(epoll, fds[0], q.deadline, lines, &stopped)
         err = errno
     elif child > 0:
         err = errno
     close(fds[0])
     close(epoll)
     if child < 0:
-        log_fatal("unable to fork", err)
-        return False
+        set_errno(err)
+        return RESOLVER_FAILED
     # at the end of its answer it has exited or has nothing more to say: its exit code stays if it has one
     kill(child, SIGKILL)
     while waitpid(child, &status, 0) < 0 and errno == EINTR:
         pass
-    if stopped[0]:
-        return False
+    if stopped:
+        return RESOLVER_STOPPED
     if WIFEXITED(status) and WEXITSTATUS(status) == CHILD_NO_JAIL:
-        jail_refused()
-        return False
+        return RESOLVER_NO_JAIL
     if WIFEXITED(status) and WEXITSTATUS(status) == CHILD_NO_GETENT:
         log_error("unable to run /usr/bin/getent", 0)
-        n = -1
-        err = 0
-    if n < 0:
-        resolver_failed(host, port, err)
-        return False
-    targets_parse(out, lines, <size_t>n)
-    if out.count == 0:
+        set_errno(0)
+        return RESOLVER_FAILED
+    if got < 0:
+        set_errno(err)
+        return RESOLVER_FAILED
+    n[0] = <size_t>got
+    return RESOLVER_ANSWER
+
+cdef int resolver_addresses(Question *q, Targets *out) noexcept nogil:
+    """The addresses of a host, none when there is no such name: a ResolverEnd."""
+    cdef char lines[16384]
+    cdef Target literal
+    cdef size_t n
+    cdef int end
+    out.count = 0
+    if target_parse(&literal, q.key, strlen(q.key)):
+        targets_add(out, &literal)
+        return RESOLVER_ANSWER
+    if not 0 < strlen(q.key) <= HOST_MAX:
+        return RESOLVER_ANSWER
+    end = resolver_ask(q, lines, &n)
+    if end == RESOLVER_ANSWER:
+        targets_parse(out, lines, n)
+    return end
+
+cdef bint resolve(const char *host, const char *port, Jail *jail, int64_t deadline, int stop, Targets *out,
+                  bint *stopped) noexcept nogil:
+    """The addresses of a host in the order to try them; False after a fatal line, or when `stop` became readable.
+
+    deadline: monotonic ms. stop: a descriptor that ends the wait, -1 without; stopped tells that it did.
+    """
+    cdef Question q
+    cdef int end
+    q.database = "ahosts"
+    q.key = host
+    q.search = True
+    q.jail = jail
+    q.deadline = deadline
+    q.stop = stop
+    end = resolver_addresses(&q, out)
+    stopped[0] = end == RESOLVER_STOPPED
+    if end == RESOLVER_NO_JAIL:
+        jail_refused()
+    elif end == RESOLVER_FAILED:
+        resolver_failed(host, port, errno)
+    elif end == RESOLVER_ANSWER and out.count == 0:
         resolver_no_name(host)
-        return False
     targets_order(out)
-    return True
+    return end == RESOLVER_ANSWER and out.count > 0

@@ -106,6 +106,7 @@ cdef extern from "<sys/socket.h>" nogil:
     ssize_t recv(int fd, void *buf, size_t n, int flags)
     int socket(int domain, int type, int protocol)
     int connect(int fd, const sockaddr *addr, socklen_t len)
+    int bind(int fd, const sockaddr *addr, socklen_t len)
     int getsockopt(int fd, int level, int name, void *value, socklen_t *n)
 
 cdef extern from "<sys/un.h>" nogil:
@@ -214,6 +215,7 @@ cdef extern from "<stdlib.h>" nogil:
     char *getenv(const char *name)
 
 cdef extern from "<string.h>" nogil:
+    char *strerror(int number)
     void *memmem(const void *hay, size_t haylen, const void *needle, size_t needlelen)
     void explicit_bzero(void *p, size_t n)
 

@@ -16,6 +16,8 @@ PYTHON = {
     "__init__": {"_version"},
     "options": {"errors"},
     "policy": {"_bear", "errors"},
+    "s6options": {"errors"},
+    "tcpconnect": set(),
     "logs": {"_bear"},
     "programs/__init__": {"errors", "options", "logs", "_version", "programs/*"},
     "programs/tlswrapper": {"_bear", "errors", "options", "policy", "logs"},
@@ -24,6 +26,10 @@ PYTHON = {
     "smtpsession": {"_bear", "greylist", "logs", "smtp"},
     "programs/tlswrapper_tcp": {"_bear", "errors", "options", "logs"},
     "programs/tlswrapper_smtp": {"_bear", "errors", "options", "logs", "greylist", "smtp", "smtpsession"},
+    "programs/s6_tlsc": {"_bear", "errors", "options", "s6options", "logs"},
+    "programs/s6_tlsclient": {
+        "_bear", "errors", "s6options", "tcpconnect", "logs", "programs/__init__", "programs/s6_tlsc",
+    },
     "programs/bearwrap": {"_bear", "errors", "options", "logs", "programs/__init__"},
 }
 ALLOWED_OUTSIDE = {"posix", "sys", "__future__", "collections.abc", "types"}  # the last two for type checking only
@@ -41,6 +47,7 @@ GROUPS = [
 ]
 KEY, NET = GROUPS[3], GROUPS[4]
 TCP = ["resolver", "dial", "relay", "tcp"]  # tlswrapper-tcp
+TCPCLIENT = ["resolver", "dial", "tcpclient"]  # s6-tlsclient
 SMTP = ["resolver", "dial", "smtp", "greylist"]  # tlswrapper-smtp
 # the only parts that read or write the descriptors that carry a connection's bytes
 MOVERS = {"keyrun", "netrun", "nethandshake", "netclear", "netend"}
@@ -115,7 +122,7 @@ def test_net_and_key_use_nothing_of_each_other() -> None:
         assert not wrong
 
 
-@pytest.mark.parametrize(("parts", "groups"), [(TCP, 2), (SMTP, 3)], ids=["tcp", "smtp"])
+@pytest.mark.parametrize(("parts", "groups"), [(TCP, 2), (TCPCLIENT, 2), (SMTP, 3)], ids=["tcp", "tcpclient", "smtp"])
 def test_companions_use_nothing_of_the_wrapper(parts: list[str], groups: int) -> None:
     """They stand on the same ground, the first two groups (and prog's, for smtp), and each part on those before it."""
     ground = [part for group in GROUPS[:groups] for part in group]

@@ -53,6 +53,22 @@ def test_the_modules_of_tlswrapper_smtp() -> None:
     assert modules == OURS - {"bearwrap.policy", "bearwrap.programs.tlswrapper"} | SMTP
 
 
+S6 = {f"bearwrap.{name}" for name in ("s6options", "programs.s6_tlsc")}
+
+
+def test_the_modules_of_s6_tlsc() -> None:
+    modules = {name for name in loaded("-x", "true", program="s6-tlsc") if name.startswith("bearwrap")}
+    assert modules == OURS - {"bearwrap.policy", "bearwrap.programs.tlswrapper"} | S6
+
+
+S6_CLIENT = {"bearwrap.tcpconnect", "bearwrap.programs.s6_tlsclient"}
+
+
+def test_the_modules_of_s6_tlsclient() -> None:
+    modules = {name for name in loaded("-x", "true", program="s6-tlsclient") if name.startswith("bearwrap")}
+    assert modules == OURS - {"bearwrap.policy", "bearwrap.programs.tlswrapper"} | S6 | S6_CLIENT
+
+
 def test_the_native_program_has_exactly_our_modules_frozen() -> None:
     """The same list, and the other programs' modules; nothing else can be imported, as there is no path."""
     sys.path.insert(0, str(ROOT / "build-aux"))
@@ -63,4 +79,4 @@ def test_the_native_program_has_exactly_our_modules_frozen() -> None:
     wanted = OURS - {"bearwrap._bear"}
     frozen = set(freeze.collect(ROOT))
     assert frozen >= wanted
-    assert frozen - wanted <= {"bearwrap.programs.bearwrap", "bearwrap.programs.tlswrapper_tcp"} | SMTP
+    assert frozen - wanted <= {"bearwrap.programs.bearwrap", "bearwrap.programs.tlswrapper_tcp"} | SMTP | S6 | S6_CLIENT

@@ -5,10 +5,8 @@ main() picks the program by the basename of argv[0], as tlswrapper's one binary 
 
 from __future__ import annotations
 
-import posix
-
-from bearwrap import logs
-from bearwrap.errors import BearError, Finished, OptionError, UsageError
+from bearwrap.errors import BearError, Finished, OptionError, SystemCallError, UsageError
+from bearwrap.logs import Log, write
 from bearwrap.options import help_text
 
 TYPE_CHECKING = False
@@ -39,22 +37,34 @@ def program_named(name: bytes) -> ModuleType:
         from bearwrap.programs import tlswrapper_smtp
 
         return tlswrapper_smtp
+    if name == b"s6-tlsc":
+        from bearwrap.programs import s6_tlsc
+
+        return s6_tlsc
+    if name == b"s6-tlsclient":
+        from bearwrap.programs import s6_tlsclient
+
+        return s6_tlsclient
     from bearwrap.programs import tlswrapper
 
     return tlswrapper
 
 
 def run(program: ModuleType, args: Sequence[bytes]) -> int:
-    """Run a program module (NAME, USAGE, OPTIONS, CLOSING, start) and turn its errors into lines and codes."""
-    log = logs.Log(program.NAME)
+    """Run a program module (NAME, USAGE, OPTIONS, CLOSING, start) and turn its errors into lines and codes.
+
+    A program of another family than tlswrapper's has its own LOG and HELP.
+    """
+    log = getattr(program, "LOG", Log)(program.NAME)
     try:
         code: int = program.start(args, log)
         return code
     except Finished as end:
-        write(1, version_text() if end.text == "V" else help_text(program.USAGE, program.OPTIONS, program.CLOSING))
+        text = getattr(program, "HELP", help_text)
+        write(1, version_text() if end.text == "V" else text(program.USAGE, program.OPTIONS, program.CLOSING))
         return end.exit_code
     except UsageError as end:
-        write(2, program.USAGE + "\n")
+        log.usage(program.USAGE)
         return end.exit_code
     except OptionError as end:
         if end.detail:
@@ -62,6 +72,9 @@ def run(program: ModuleType, args: Sequence[bytes]) -> int:
         log.fatal(end.message, end.errno)
         for value in end.available:
             log.fatal(b"available: " + value)
+        return end.exit_code
+    except SystemCallError as end:
+        log.fatal(end.message, end.errno)
         return end.exit_code
     except BearError as end:
         log.fatal(str(end).encode())
@@ -72,9 +85,3 @@ def version_text() -> str:
     from bearwrap._version import __version__
 
     return "bearwrap " + __version__ + "\n"
-
-
-def write(fd: int, text: str) -> None:
-    data = text.encode()
-    while data:
-        data = data[posix.write(fd, data):]

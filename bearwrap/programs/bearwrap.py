@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bearwrap import _bear, programs
 from bearwrap.errors import UsageError
+from bearwrap.logs import write
 from bearwrap.options import Option, parse
 
 TYPE_CHECKING = False
@@ -30,5 +31,5 @@ def start(args: Sequence[bytes], log: Log) -> int:
         "BearSSL 0.6, " + ("vendored" if facts["vendored"] else "the system's (no downgrade marker in ServerHello)"),
         "ChaCha20-Poly1305: " + ("libsodium " + sodium if sodium else "BearSSL's own (about four times slower)"),
     ]
-    programs.write(1, "\n".join(lines) + "\n")
+    write(1, "\n".join(lines) + "\n")
     return 0

@@ -75,11 +75,36 @@ def test_lines(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
 
 
 @pytest.mark.usefixtures("setup")
-def test_a_line_is_one_line_whatever_is_in_it(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    _bear.log_setup(b"na\nme", 4, b"i\x1bd" * 100)
+def test_lines_of_s6(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """At each verbosity the same form; what is asked for decides which lines there are."""
+    for verbosity in range(5):
+        log = logs.S6Log(b"s6-x")
+        log.set_verbosity(verbosity)
+        log.fatal(b"one\x1b", errno.ENOENT)
+        log.warning(b"two")
+        log.info(b"three")
+        _bear.log_line(3, b"debug", b"four")
+    log.usage("s6-x prog...")
+    fatal, rest = b"s6-x: fatal: one\\x1b: No such file or directory", [
+        b"s6-x: warning: two", b"s6-x: info: three", b"s6-x: debug: four"]  # fmt: skip
+    expected = [fatal] + [fatal, *rest[:1]] + [fatal, *rest[:2]] + [fatal, *rest] * 2
+    assert capfdbinary.readouterr().err.splitlines() == [*expected, b"s6-x: usage: s6-x prog..."]
+
+
+@pytest.mark.usefixtures("setup")
+def test_lines_of_s6_leave_no_identity_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_bear, "environment_set", None)
+    logs.S6Log(b"x")
+
+
+@pytest.mark.usefixtures("setup")
+@pytest.mark.parametrize("s6", [False, True])
+def test_a_line_is_one_line_whatever_is_in_it(s6: bool, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    _bear.log_setup(b"na\nme", 4, b"i\x1bd" * 100, s6)
     _bear.log_line(1, b"fatal", b"a\nb\x1b[2J\0c" * 2000, errno.EACCES)
     (line,) = capfdbinary.readouterr().err.splitlines(keepends=True)
-    assert line.startswith(rb"na\nme: fatal: a\nb\x1b[2J\x00c") and line.endswith(b"]\n")
+    assert line.startswith(rb"na\nme: fatal: a\nb\x1b[2J\x00c")
+    assert line.endswith(b": Permission denied\n" if s6 else b"]\n")
     assert re.fullmatch(rb"[ -~]*\n", line)
     assert len(line) <= 4096
 
