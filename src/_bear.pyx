@@ -31,6 +31,7 @@ include "certificate.pxi"
 include "anchors.pxi"
 include "hash.pxi"
 include "records.pxi"
+include "serverflight.pxi"
 # one effect each
 include "log.pxi"
 include "proxyline.pxi"

@@ -12,6 +12,7 @@ cdef enum Alert:
     PROTOCOL_VERSION = 70
     INTERNAL_ERROR = 80
     NO_RENEGOTIATION = 100
+    UNSUPPORTED_EXTENSION = 110
     NO_ALERT = -1
 
 cdef const char *alert_name(int number) noexcept nogil:
