@@ -149,13 +149,11 @@ cdef void key_server_chain(Key *k, const uint8_t *list, size_t n) noexcept nogil
     cdef Cursor c = cursor_over(list, n)
     cdef Cursor leaf = take_vector(&c, 3)
     cdef size_t size
-    if err == BR_ERR_X509_BAD_SIGNATURE and not config.verify:
-        err = BR_ERR_X509_NOT_TRUSTED       # an anchor of that name with another key is no anchor
     if err == BR_ERR_X509_NOT_TRUSTED and not config.verify:
         err = 0
     if err == 0 and config.ip_len and not altname_has_ip(leaf.p, leaf.left, config.ip, config.ip_len):
         err = BR_ERR_X509_BAD_SERVER_NAME
-    pk = peer_key(&k.peer, &usages)
+    pk = peer_public_key(&k.peer, &usages)
     if err == 0 and pk == NULL:
         err = BR_ERR_X509_UNSUPPORTED
     if err:
@@ -175,7 +173,7 @@ cdef void key_server_params(Key *k, const uint8_t *p, size_t n) noexcept nogil:
     cdef unsigned usages = 0
     cdef int err, group = 0
     key_version(k, (<int>p[0] << 8) | p[1], p + 2, p + 34)
-    peer_key(&k.peer, &usages)
+    peer_public_key(&k.peer, &usages)
     err = peer_params(&k.peer, k.eng.session.version, p + 2, p + 66, n - 66, &group, &point)
     if err == 0 and not usages & BR_KEYTYPE_SIGN:
         err = BR_ERR_WRONG_KEY_USAGE
@@ -192,7 +190,7 @@ cdef void key_server_params(Key *k, const uint8_t *p, size_t n) noexcept nogil:
 
 cdef size_t key_encrypt(Key *k, uint8_t *secret) noexcept nogil:
     """Draw a pre-master secret and encrypt it under the server's RSA key (RFC 5246 section 7.4.7.1, PKCS#1 type 2)."""
-    cdef const br_x509_pkey *pk = peer_key(&k.peer, NULL)
+    cdef const br_x509_pkey *pk = peer_public_key(&k.peer, NULL)
     cdef uint8_t *x = k.exchange + 6
     cdef const uint8_t *modulus = pk.key.rsa.n
     cdef size_t i, n = pk.key.rsa.nlen
@@ -230,7 +228,7 @@ cdef void key_agree(Key *k, const uint8_t *p) noexcept nogil:
             or memcmp(p + 38, k.eng.server_random, 32) != 0:
         key_end()
     key_suite(k, (<int>p[0] << 8) | p[1], (<size_t>p[2] << 8) | p[3])
-    pk = peer_key(&k.peer, &usages)
+    pk = peer_public_key(&k.peer, &usages)
     if k.suite.key_type != pk.key_type or (k.suite.exchange == BW_ECDHE) != (k.state == BW_PARAMS_GOOD) \
             or (k.suite.exchange != BW_ECDHE and not usages & BR_KEYTYPE_KEYX):
         key_end()

@@ -127,6 +127,8 @@ cdef void key_exchange(Key *k, int group, int version, int hash_id, const uint8_
 cdef void key_peer_chain(Key *k, const uint8_t *list, size_t n) noexcept nogil:
     """Judge the client's certificates."""
     cdef unsigned err = peer_chain(&k.peer, &k.anchors, NULL, list, n)
+    if err == BR_ERR_X509_NOT_TRUSTED and peer_forged(&k.peer, &k.anchors):
+        err = BR_ERR_X509_BAD_SIGNATURE
     if err == 0:
         err = peer_signs(&k.peer)
     key_reply[0] = <uint8_t>err

@@ -65,7 +65,6 @@ cdef unsigned peer_chain(Peer *peer, Anchors *anchors, const char *name, const u
     cdef const br_x509_class **x = &peer.x509.vtable
     cdef unsigned err
     cdef int i, count = 0
-    cdef uint8_t issuer[32]
     br_x509_minimal_init_full(&peer.x509, anchors.list, anchors.num)
     for i in range(PARTS + 1):
         peer.elements[i].oid = part_oid(i)
@@ -85,23 +84,27 @@ cdef unsigned peer_chain(Peer *peer, Anchors *anchors, const char *name, const u
         x[0].append(x, cert.p, cert.left)
         x[0].end_cert(x)
     err = x[0].end_chain(x)
-    if err == BR_ERR_X509_NOT_TRUSTED:
-        # BearSSL says so too when an anchor has the issuer's name but the signature is not by its key
-        for i in range(anchors.num):
-            hash_once(br_sha256_ID, anchors.list[i].dn.data, anchors.list[i].dn.len, issuer)
-            if anchors.list[i].flags & BR_X509_TA_CA and memcmp(issuer, peer.x509.saved_dn_hash, 32) == 0:
-                return BR_ERR_X509_BAD_SIGNATURE
     peer.trusted = err == 0
     return err
 
-cdef const br_x509_pkey *peer_key(Peer *peer, unsigned *usages) noexcept nogil:
+cdef bint peer_forged(Peer *peer, Anchors *anchors) noexcept nogil:
+    """Whether an untrusted chain ends in the name of an anchor: its signature is then not by that anchor's key."""
+    cdef uint8_t issuer[32]
+    cdef int i
+    for i in range(anchors.num):
+        hash_once(br_sha256_ID, anchors.list[i].dn.data, anchors.list[i].dn.len, issuer)
+        if anchors.list[i].flags & BR_X509_TA_CA and memcmp(issuer, peer.x509.saved_dn_hash, 32) == 0:
+            return True
+    return False
+
+cdef const br_x509_pkey *peer_public_key(Peer *peer, unsigned *usages) noexcept nogil:
     """The public key of a chain that was validated."""
     return peer.x509.vtable.get_pkey(<const br_x509_class *const *>&peer.x509.vtable, usages)
 
 cdef unsigned peer_signs(Peer *peer) noexcept nogil:
     """Take the key of a good chain for signatures; 0 or a BearSSL error."""
     cdef unsigned usages = 0
-    cdef const br_x509_pkey *pk = peer_key(peer, &usages)
+    cdef const br_x509_pkey *pk = peer_public_key(peer, &usages)
     if pk == NULL or not usages & BR_KEYTYPE_SIGN:
         return BR_ERR_WRONG_KEY_USAGE
     peer.key_type = pk.key_type
@@ -214,7 +217,7 @@ cdef int peer_verify(Peer *peer, Transcript *t, int version, const uint8_t *body
     """Verify a CertificateVerify's body over the transcript; 0 or a BearSSL error."""
     cdef Cursor c = cursor_over(body, n)
     cdef Cursor sig
-    cdef const br_x509_pkey *pk = peer_key(peer, NULL)
+    cdef const br_x509_pkey *pk = peer_public_key(peer, NULL)
     cdef uint8_t digest[64]
     cdef size_t digest_len
     cdef int hash_id = signature_scheme(&c, version, pk.key_type)
@@ -236,7 +239,7 @@ cdef int peer_params(Peer *peer, int version, const uint8_t *randoms, const uint
     """
     cdef Cursor c = cursor_over(body, n)
     cdef Cursor sig
-    cdef const br_x509_pkey *pk = peer_key(peer, NULL)
+    cdef const br_x509_pkey *pk = peer_public_key(peer, NULL)
     cdef uint8_t covered[64 + 4 + 255]
     cdef uint8_t digest[64]
     cdef size_t digest_len, params
