@@ -43,6 +43,7 @@ cdef int client_report(Net *net) noexcept nogil:
         return EXIT_SYSTEM
     elif end == END_KEY:
         log_fatal("key process ended", 0)
+        return EXIT_SYSTEM
     elif end == END_PROG:
         log_fatal("prog process ended before the handshake was done", 0)
         return EXIT_SYSTEM
@@ -56,7 +57,8 @@ cdef void client_close_output(Net *net) noexcept nogil:
     if net.config.client.close_notify:
         net_seal_alert(net, 1, CLOSE_NOTIFY)
         net_flush(net, now_ms() + LINGER_MS)
-    shutdown(net.fd_out, SHUT_WR)
+    if shutdown(net.fd_out, SHUT_WR) < 0 and errno == ENOTSOCK:
+        net_close(net, &net.fd_out)         # a pair of pipes
 
 cdef bint client_delivered(Net *net) noexcept nogil:
     """The peer will send no more, and prog has been given all that came."""
@@ -105,15 +107,13 @@ cdef void client_run_loop(Net *net) noexcept nogil:
 cdef void client_last_words(Net *net) noexcept nogil:
     """close_notify or the alert that this end asks for, then the end of the socket without a reset behind it."""
     cdef int end = net.end
-    if end == END_ALERT:
+    if end == END_ALERT and not net.output_closed:
         net_last_words(net)
-        return
-    if end != END_OUTPUT and end != END_NOTIFY:
-        return
-    if not net.output_closed and (end == END_NOTIFY or net.config.client.close_notify):
-        net_seal_alert(net, 1, CLOSE_NOTIFY)
-        net_flush(net, now_ms() + LINGER_MS)
-    net_linger(net)
+    elif end == END_OUTPUT or end == END_NOTIFY:
+        if not net.output_closed and (end == END_NOTIFY or net.config.client.close_notify):
+            net_seal_alert(net, 1, CLOSE_NOTIFY)
+            net_flush(net, now_ms() + LINGER_MS)
+        net_linger(net)
 
 cdef int client_wait(Net *net) noexcept nogil:
     """Wait for prog, however long; its exit code as s6-tlsc maps it."""
@@ -147,8 +147,8 @@ cdef int client_end(Net *net) noexcept nogil:
         code = client_report(net)
     if running or net.end == END_ALERT:
         client_last_words(net)
-    close(net.fd_in)
-    close(net.fd_out)
+    net_close(net, &net.fd_in)
+    net_close(net, &net.fd_out)
     net_dismiss_key(net)        # and with key go its ends of prog's pipes
     if running:
         return client_wait(net)

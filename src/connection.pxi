@@ -92,6 +92,12 @@ cdef void close_network(Config *config) noexcept nogil:
         close(config.client.read_fd)
         close(config.client.write_fd)
 
+cdef void close_standard(Config *config) noexcept nogil:
+    """A client's descriptors 0 and 1, perhaps a terminal, are prog's alone."""
+    if config.client != NULL:
+        close(0)
+        close(1)
+
 cdef bint connection_fork(Config *config, Net *net, Pipes *p) noexcept nogil:
     """Make prog and key, each with its own ends of the pipes alone; False after an error line."""
     cdef uint8_t *ring = ring_map()
@@ -129,6 +135,7 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p) noexcept nogil:
             close(p.port[0])
             close_both(p.killer)
             close_network(config)
+            close_standard(config)
             key_main(config, p.port[1], p.go[1], ring, p.wake_net, p.wake_key, p.to_prog[1], p.from_prog[0])
     if net.prog < 0 or net.key < 0:
         log_fatal("unable to fork", errno)
@@ -138,6 +145,7 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p) noexcept nogil:
     if not config.delayed:
         close(p.to_prog[1])
         close(p.from_prog[0])
+    close_standard(config)
     log_state.process = "net"
     net.config = config
     net.port = engine.port = p.port[0]
