@@ -16,7 +16,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.harness import LIMIT_S, OURS, Program, Wrapped, require_program, wait_ready
@@ -89,6 +89,7 @@ class Session(Wrapped):
         control: Control | None = None,
         family: str = "unix",
         env: Mapping[str, str | None] | None = None,
+        preexec: Callable[[], None] | None = None,
     ) -> None:
         self.recorded = folder / f"record-{time.monotonic_ns()}"
         self.control = control
@@ -104,6 +105,7 @@ class Session(Wrapped):
             argv0=executable,
             family=family,
             extra_env={"LOG_ID": "ID", **ADDRESSES, **(env or {})},
+            preexec=preexec,
             pass_fds=() if control is None else (control.given_signal, control.given_ack),
         )
         self._received = b""

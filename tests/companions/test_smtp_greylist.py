@@ -125,6 +125,28 @@ def test_each_answer_counts_once(tmp_path: Path, ours: Program) -> None:
         assert len(server.requests) == 7
 
 
+def test_ten_kilobytes_behind_a_verdict(tmp_path: Path, ours: Program) -> None:
+    """Lines that an answer has besides its verdict, and that come late, decide nothing for the next recipient."""
+
+    def late(connection: socket.socket) -> None:
+        connection.sendall(b"action=dunno\nx=" + b"y" * 4000)
+        server.rest_due.wait(LIMIT_S)
+        connection.sendall(b"y\n" + b"x=action=reject\n" * 400 + b"\n")
+
+    class Late(PolicyServer):
+        rest_due = threading.Event()
+
+    with Late([late, REJECT, DUNNO]) as server, Session(tmp_path, ["-c", "-g", server.name], program=ours) as s:
+        s.reply()
+        assert s.ask(b"MAIL FROM:<a@b>") == OK
+        assert s.ask(b"RCPT TO:<0@d>") == OK
+        s.send(b"RCPT TO:<1@d>\r\n")
+        server.rest_due.set()
+        assert s.reply() == NEVER
+        assert s.ask(b"RCPT TO:<2@d>") == OK
+        quit_well(s)
+
+
 def test_over_ipv6_and_with_unknown_addresses(tmp_path: Path, ours: Program) -> None:
     unknown = {"TCPREMOTEIP": None}
     with PolicyServer([DUNNO], "::1") as server:
