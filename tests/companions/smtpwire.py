@@ -5,7 +5,8 @@
         assert s.ask(b"EHLO me") == ...
         s.finish(); s.record()
 
-The client's end is one socket or, for `pipes`, two pipes joined to one, as below tlswrapper.
+The client's end is one socket or, for `pipes`, two pipes joined to one, as below tlswrapper. `before` is a command that
+ends by running its arguments, such as private_names gives.
 """
 
 from __future__ import annotations
@@ -90,13 +91,14 @@ class Session(Wrapped):
         family: str = "unix",
         env: Mapping[str, str | None] | None = None,
         preexec: Callable[[], None] | None = None,
+        before: Sequence[str] = (),
     ) -> None:
         self.recorded = folder / f"record-{time.monotonic_ns()}"
         self.control = control
         tool = program.tool("tlswrapper-smtp")
-        words = [str(tool), *options, *(server(self.recorded, replies or {}) if prog is None else prog)]
+        words = [*before, str(tool), *options, *(server(self.recorded, replies or {}) if prog is None else prog)]
         require_program(program)
-        executable = str(tool) if control is None else "/bin/bash"
+        executable = words[0] if control is None else "/bin/bash"
         super().__init__(
             words[1:] if control is None else control.command(words),
             (),

@@ -191,6 +191,38 @@ def test_a_broken_control_protocol_ends_the_connection(certs: Certs, how: str) -
         assert w.no_process_left()
 
 
+STUCK = {
+    "half a text": "os.write(5, b'220 go'); os.read(0, 1)",
+    "no word at all": "os.read(0, 1)",
+    "the ack is not taken": "os.write(5, b'\\0'); time.sleep(60)",
+    "the ack is never waited for": "os.write(5, b'\\0'); os.close(6); os.read(0, 1)",
+}
+
+
+@pytest.mark.parametrize("how", STUCK)
+def test_a_prog_that_gets_stuck_is_ended(certs: Certs, how: str) -> None:
+    """By the idle time, or under TLS by the time of a handshake that does not come."""
+    script = f"import os, time\nos.write(1, b'220 hello\\r\\n'); os.read(0, 10); {STUCK[how]}"
+    with Wrapped(["-n", "-t", "1", "-T", "1", "-f", certs.server("p256")], [sys.executable, "-I", "-c", script]) as w:
+        assert line(w.client) == b"220 hello\r\n"
+        w.client.sendall(b"STARTTLS\r\n")
+        assert ending(w.client)[0] == b""
+        assert w.wait(6) in (0, 1, 111)
+        assert w.no_process_left()
+
+
+@pytest.mark.parametrize("prog", ["exec 5>&-; echo early; cat", "exec 5>&- 6<&-; echo early; cat", "exec 6<&-; echo early; cat"])
+def test_control_pipes_that_are_closed_at_once(certs: Certs, prog: str) -> None:
+    """Nothing is lost of a session that stays in clear, both ways and to its end."""
+    with Wrapped(["-n", "-f", certs.server("p256")], ["sh", "-c", prog]) as w:
+        assert line(w.client) == b"early\n"
+        w.client.sendall(b"x" * 100_000)
+        w.client.shutdown(socket.SHUT_WR)
+        assert ending(w.client) == (b"x" * 100_000, "eof")
+        assert w.wait() == 0
+        assert w.no_process_left()
+
+
 def test_a_control_pipe_that_is_closed_leaves_a_clear_session(certs: Certs) -> None:
     with delayed(certs, "close5", "-vv") as w:
         assert line(w.client) == b"220 hello\r\n"
