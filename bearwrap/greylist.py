@@ -37,19 +37,18 @@ def server_address(text: bytes) -> tuple[bytes, int] | None:
 class Policy:
     """One connection to a policy server: a request, its answer, the next request."""
 
-    __slots__ = ("_answer", "_blank_due")
+    __slots__ = ("_buffer", "_in_rest")
 
     def __init__(self) -> None:
-        self._answer = b""
-        self._blank_due = False  # the previous answer's empty line may still come
+        self._buffer = b""  # of a line that is not whole
+        self._in_rest = False  # further lines of the previous answer, up to its empty one, may still come
 
     def ask(self, client: bytes, sender: bytes, recipient: bytes) -> bytes:
-        """The request for one recipient; the previous answer is forgotten.
+        """The request for one recipient.
 
         sender and recipient stand as in the SMTP command, brackets included. None of the three can hold an LF.
         postgrey passes every request that lacks a client's name; `unknown` is what Postfix says when it has none.
         """
-        self._answer = b""
         return b"".join((b"request=smtpd_access_policy\nclient_address=", client, b"\nclient_name=unknown",
                          b"\nsender=", sender, b"\nrecipient=", recipient, b"\n\n"))
 
@@ -57,32 +56,32 @@ class Policy:
         """Take bytes of the answer; the verdict once its first line is whole, None before.
 
         `action=dunno` and `action=prepend` pass, `action=reject` rejects, everything else defers; TOO_LONG ends the
-        conversation.
+        conversation. Further lines of the previous answer, name=value and an empty one, decide nothing, however late
+        they come. An action, or a line of another shape, is this answer: a server may leave out the empty line.
         """
-        self._answer += data
-        if self._blank_due:
-            if self._answer in (b"", b"\r"):
+        self._buffer += data
+        while True:
+            line, end, rest = self._buffer.partition(b"\n")
+            if len(line) > ANSWER_MAX:
+                return TOO_LONG
+            if not end:
                 return None
-            for blank in (b"\n", b"\r\n"):
-                if self._answer.startswith(blank):
-                    self._answer = self._answer[len(blank):]
-                    break
-            self._blank_due = False
-        line, end, _ = self._answer.partition(b"\n")
-        if len(line) > ANSWER_MAX:
-            return TOO_LONG
-        if not end:
-            return None
-        line = line.rstrip(b"\r").lower()
-        self.rest(b"")
-        # postgrey's word for a triplet that has waited long enough is a header to add
-        if line.startswith((b"action=dunno", b"action=prepend")):
-            return PASS
-        return REJECT if line.startswith(b"action=reject") else DEFER
+            self._buffer = rest
+            line = line.rstrip(b"\r").lower()
+            if self._in_rest and (not line or (b"=" in line and not line.startswith(b"action="))):
+                self._in_rest = line != b""
+                continue
+            self._in_rest = line != b""
+            # postgrey's word for a triplet that has waited long enough is a header to add
+            if line.startswith((b"action=dunno", b"action=prepend")):
+                return PASS
+            return REJECT if line.startswith(b"action=reject") else DEFER
 
     def rest(self, data: bytes) -> None:
-        """Take what came behind an answer's verdict, before the next request."""
-        if self._answer:
-            self._answer += data
-            text = self._answer.replace(b"\r\n", b"\n")
-            self._blank_due = b"\n\n" not in text and text[:1] != b"\n"
+        """Take what has come behind an answer's verdict by the time of the next request, which it cannot answer."""
+        *lines, last = (self._buffer + data).split(b"\n")
+        for line in lines:
+            if line.rstrip(b"\r") == b"":
+                self._in_rest = False
+        # of half a line only that it is there is kept: what follows is its end, no line of its own
+        self._buffer = last and b"=" if self._in_rest else b""

@@ -15,7 +15,8 @@ the client, for prog), ASK (about `sender` and `recipient`), ENCRYPT, INFO, WARN
 and the last one, BROKEN, or OVER after QUIT, when prog's exit code is the program's. The others have no bytes.
 
 Both sides are untrusted. The client's lines and what of an envelope is remembered are bounded, and so is a reply of
-prog. A verb is compared whole; what follows it is prog's to judge.
+prog. A verb is compared whole; what follows it is prog's to judge. What a client says for AUTH (RFC 4954) is passed on
+and never logged: neither the argument of AUTH nor the line that answers a reply of code 334, which is no command.
 
 Line ends. LF and NUL end a line of the client, a NUL because it is passed on as LF: prog must never see two lines
 where the lock step has counted one. Lines are passed with CRLF (behind a NUL with LF). If the line that began the
@@ -66,8 +67,9 @@ LOG_ROOM_MIN = 1000  # for recipients; less when sender and reply are so long th
 
 CRLF = b"\r\n"
 PRINTABLE = bytes(range(32, 127))
-# Extensions of RFC 3030 that prog may offer, but whose BDAT has no place in a relay of lines.
-HIDDEN = (b"CHUNKING", b"BINARYMIME")
+# What prog may offer, but cannot be had through this relay: its own STARTTLS, which is answered here, and the
+# extensions of RFC 3030, whose BDAT has no place in a relay of lines.
+HIDDEN = (b"STARTTLS", b"CHUNKING", b"BINARYMIME")
 UNIMPLEMENTED = b"502 unimplemented (#5.5.1)"
 READY = b"220 ready to start TLS (#2.0.0)"
 VERDICTS = {greylist.REJECT: b"553 bad reputation (#5.7.1)", greylist.DEFER: b"450 greylisted (#4.3.0)"}
@@ -115,6 +117,7 @@ class Dialogue:
         self._reply = b""  # from prog, not yet taken
         self._scanned = 0  # bytes of the reply that are whole lines other than its last
         self._line = Line(CRLF)  # the command that is being answered
+        self._challenged = False  # prog's last reply was a challenge of AUTH
         self._answer: Callable[[bytes], None] = self._greet
         self._in_text = False
         self._strict = True  # the message text ends as RFC 5321 says
@@ -219,7 +222,12 @@ class Dialogue:
             return False
         self._line = line
         verb = line.verb()
-        if verb == b"quit":
+        if self._challenged:
+            self._challenged = False
+            self._pass_on(self._answer_secret)
+        elif line.text.lstrip()[:4].lower() == b"auth":  # with a tab behind it too, which some servers take
+            self._pass_on(self._answer_secret)
+        elif verb == b"quit":
             self._pass_on(self._answer_quit)
         elif verb == b"data":
             self._pass_on(self._answer_data)
@@ -354,6 +362,11 @@ class Dialogue:
     def _note(self, reply: bytes) -> None:
         self._do(DEBUG, self._line.passed + b": " + reply)
 
+    def _answer_secret(self, reply: bytes) -> None:
+        self._challenged = code(reply) == b"334"
+        self._line = Line(b"AUTH ***" + CRLF)
+        self._say(reply)
+
     def _answer_quit(self, reply: bytes) -> None:
         self._send_marked(reply)
         self._finish(OVER)
@@ -422,7 +435,7 @@ def code(reply: bytes) -> bytes:
 def extensions(reply: bytes, starttls: bool) -> bytes:
     """prog's 250 reply to EHLO without what this relay cannot carry, and with STARTTLS; else as it is."""
     lines = [line.removesuffix(b"\r") for line in reply.split(b"\n")[:-1]]
-    kept = lines[:1] + [line for line in lines[1:] if line[4:].upper() not in HIDDEN]
+    kept = lines[:1] + [line for line in lines[1:] if line[4:].strip().upper() not in HIDDEN]
     if starttls:
         kept.append(b"250 STARTTLS")
     elif len(kept) == len(lines):

@@ -159,10 +159,9 @@ cdef int client_run(Config *config, int64_t started_ms) noexcept nogil:
     """Be the TLS client of the connection on the two descriptors; the exit code of the program."""
     cdef Net *net = &net_process
     cdef Pipes p
-    cdef int fd, code = 0
-    for fd in range(3):
-        if fcntl(fd, F_GETFL) < 0:
-            dup2(open_("/dev/null", O_RDWR), fd)
+    cdef int code = 0
+    if not standard_descriptors(False):
+        return EXIT_SYSTEM
     signal(SIGPIPE, SIG_IGN)
     signal(SIGCHLD, SIG_DFL)
     signal(SIGALRM, SIG_DFL)

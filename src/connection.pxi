@@ -159,9 +159,8 @@ cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
     """Serve the connection on descriptors 0 and 1; the exit code of the program."""
     cdef Net *net = &net_process
     cdef Pipes p
-    if fcntl(2, F_GETFL) < 0:
-        # a log line must never end up in a pipe of ours that got number 2
-        dup2(open_("/dev/null", O_WRONLY), 2)
+    if not standard_descriptors(True):
+        return 111
     signal(SIGPIPE, SIG_IGN)
     signal(SIGCHLD, SIG_DFL)
     signal(SIGALRM, SIG_DFL)

@@ -1,5 +1,5 @@
-# descriptors - how jailed processes watch theirs: edge-triggered epoll, made before the jail, nothing re-armed; and
-# the clock that limits each wait.
+# descriptors - what is open when a program starts; how jailed processes watch theirs: edge-triggered epoll, made
+# before the jail, nothing re-armed; and the clock that limits each wait.
 
 # tags of what every process watches; its own begin at 2
 cdef enum:
@@ -16,6 +16,26 @@ cdef bint watch(int epoll, int fd, uint32_t events, uint32_t tag) noexcept nogil
 cdef bint nonblocking(int fd) noexcept nogil:
     cdef int flags = fcntl(fd, F_GETFL)
     return flags >= 0 and fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0
+
+cdef bint standard_descriptors(bint connection) noexcept nogil:
+    """First of all: 0, 1 and 2 are open, so that none becomes the number of a descriptor of ours.
+
+    A closed 0 reads as EOF from then on, a closed 1 or 2 takes everything. connection: 0 and 1 are the client's,
+    so without them there is nothing to do. False after a fatal line.
+    """
+    cdef char m[64]
+    cdef bint closed
+    cdef int fd
+    for fd in range(3):
+        closed = fcntl(fd, F_GETFL) < 0
+        if closed and open_("/dev/null", O_RDONLY if fd == 0 else O_WRONLY) != fd:
+            log_fatal("unable to open /dev/null", errno)
+            return False
+        if closed and connection and fd < 2:
+            snprintf(m, sizeof(m), "unable to serve the connection on descriptor %d", fd)
+            log_fatal(m, EBADF)
+            return False
+    return True
 
 cdef void close_inherited(const int *own, int n) noexcept nogil:
     """Close what the super-server left open: prog may want it (it has its copy by now), a jailed process must not have it.

@@ -17,6 +17,11 @@ cdef enum Asked:
     ASKED_TEXT_END = 3
     ASKED_NEVER = 4         # the control pipe was closed without a word: clear to the end
 
+cdef enum LineKind:
+    LINE_PLAIN = 0
+    LINE_ASKS_IF_OVER = 1   # for TLS, if no further word comes
+    LINE_ASKS = 2
+
 cdef struct Clear:
     int prog_in             # write end of prog's stdin, -1 once closed
     int prog_in_drain       # the same pipe's read end, opened anew without blocking
@@ -33,9 +38,10 @@ cdef struct Clear:
     size_t up_now           # of which prog may have this much before it answers, see clear_allow
     int64_t hold_ms         # until then what the client sends, beyond up_now, is kept from prog
     bint hello              # `up` looks like a ClientHello
-    char word[9]            # the last word of the client's current line, upper case, cut
+    char word[9]            # the current word of the client's current line, upper case, cut
     size_t word_len
-    size_t blanks           # in that line so far
+    size_t words            # that this line had before it
+    int line                # a LineKind, as far as it is known
     uint8_t down[8192]      # prog -> client
     size_t down_at
     size_t down_len
@@ -69,28 +75,50 @@ cdef void clear_close_all(Net *net) noexcept nogil:
     explicit_bzero(c.down, sizeof(c.down))
     explicit_bzero(c.text, sizeof(c.text))
 
+cdef void clear_word(Clear *c) noexcept nogil:
+    """The end of a word of the client's line: may the line ask for TLS?
+
+    STARTTLS or STLS is its first or second word (IMAP has a tag before it), whatever follows. Or TLS is its last one
+    of at most two (AUTH TLS), or its one word is a beginning of STARTTLS, which tlswrapper-smtp took for it up to
+    0~20230101. More would slow texts down that are sent in clear: each of their lines that looks so is a hold.
+    """
+    cdef bint whole
+    if c.word_len == 0:
+        return
+    c.word[c.word_len if c.word_len < sizeof(c.word) else 0] = 0
+    c.words += 1
+    whole = strcmp(c.word, "STARTTLS") == 0 or strcmp(c.word, "STLS") == 0
+    if whole and c.words <= 2:
+        c.line = LINE_ASKS
+    elif c.line != LINE_ASKS:
+        c.line = LINE_PLAIN
+        if strcmp(c.word, "TLS") == 0 and c.words <= 2:
+            c.line = LINE_ASKS_IF_OVER
+        elif strncmp(c.word, "STARTTLS", c.word_len) == 0 and c.words == 1:
+            c.line = LINE_ASKS_IF_OVER
+    c.word_len = 0
+
 cdef size_t clear_line(Clear *c, const uint8_t *p, size_t n) noexcept nogil:
     """Bytes up to the end of the first line that may ask for TLS, which begins a hold; n when there is none.
 
-    Such a line has one or two words, the last STARTTLS, STLS or TLS. It may have come in pieces.
+    The line may have come in pieces. CR and NUL end a word too, as programs differ in what they take for a line end.
     """
-    cdef size_t i, blanks
+    cdef size_t i
+    cdef int line
     cdef char x
     for i in range(n):
         x = <char>p[i]
         if x == c'\n':
-            c.word[c.word_len if c.word_len < sizeof(c.word) else 0] = 0
-            c.word_len = 0
-            blanks = c.blanks
-            c.blanks = 0
-            if blanks <= 1 and (strcmp(c.word, "STARTTLS") == 0 or strcmp(c.word, "STLS") == 0
-                                or strcmp(c.word, "TLS") == 0):
+            clear_word(c)
+            line = c.line
+            c.line = LINE_PLAIN
+            c.words = 0
+            if line != LINE_PLAIN:
                 c.hold_ms = now_ms() + GRACE_MS
                 return i + 1
-        elif x == c' ' or x == c'\t':
-            c.word_len = 0
-            c.blanks += 1
-        elif x != c'\r':
+        elif x == c' ' or x == c'\t' or x == c'\r' or x == 0:
+            clear_word(c)
+        else:
             if c.word_len < sizeof(c.word):
                 c.word[c.word_len] = x - 32 if c'a' <= x <= c'z' else x
                 c.word_len += 1

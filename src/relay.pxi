@@ -149,13 +149,9 @@ cdef int flow_give(Flow *f) noexcept nogil:
     return -1
 
 cdef bint relay_prepare(Relay *r) noexcept nogil:
-    """Everything that needs a new descriptor, before the jail. False with errno."""
+    """Everything else that needs a new descriptor, before the jail. False with errno."""
     cdef sigset_t mask
     cdef int fd, yes = 1
-    # a missing one would be given to a socket of ours
-    for fd in range(3):
-        if fcntl(fd, F_GETFL) < 0:
-            open_("/dev/null", O_RDWR)
     # what the super-server left open is no business of a jailed process
     close_range(3, ~<unsigned>0, 0)
     memset(r, 0, sizeof(Relay))

@@ -177,11 +177,8 @@ cdef int smtp_signals(int signo) noexcept nogil:
 cdef bint smtp_signals_open() noexcept nogil:
     """First of all: descriptors 0 to 2 are there, and SIGTERM and SIGCHLD are events. False after a fatal line."""
     cdef sigset_t blocked
-    cdef int i
-    for i in range(3):
-        # 0, 1 and 2 must not become numbers of our own descriptors; what was closed reads as EOF
-        if fcntl(i, F_GETFL) < 0:
-            open_("/dev/null", O_RDONLY if i == 0 else O_WRONLY)
+    if not standard_descriptors(True):
+        return False
     signal(SIGPIPE, SIG_IGN)
     signal(SIGCHLD, SIG_DFL)
     signal(SIGALRM, SIG_DFL)

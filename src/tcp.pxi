@@ -124,6 +124,9 @@ cdef int forward_run(Forward *f, Relay *r) noexcept nogil:
     cdef char m[1200]
     cdef int code, n, yes = 1
     log_state.process = "tcp"
+    # by hand, without an input or an output, it serves too
+    if not standard_descriptors(False):
+        return 111
     if not relay_prepare(r):
         log_fatal("unable to prepare the connection", errno)
         return 111

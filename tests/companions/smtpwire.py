@@ -5,7 +5,8 @@
         assert s.ask(b"EHLO me") == ...
         s.finish(); s.record()
 
-The client's end is one socket or, for `pipes`, two pipes joined to one, as below tlswrapper.
+The client's end is one socket or, for `pipes`, two pipes joined to one, as below tlswrapper. `before` is a command that
+ends by running its arguments, such as private_names gives.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.harness import LIMIT_S, OURS, Program, Wrapped, require_program, wait_ready
@@ -89,13 +90,15 @@ class Session(Wrapped):
         control: Control | None = None,
         family: str = "unix",
         env: Mapping[str, str | None] | None = None,
+        preexec: Callable[[], None] | None = None,
+        before: Sequence[str] = (),
     ) -> None:
         self.recorded = folder / f"record-{time.monotonic_ns()}"
         self.control = control
         tool = program.tool("tlswrapper-smtp")
-        words = [str(tool), *options, *(server(self.recorded, replies or {}) if prog is None else prog)]
+        words = [*before, str(tool), *options, *(server(self.recorded, replies or {}) if prog is None else prog)]
         require_program(program)
-        executable = str(tool) if control is None else "/bin/bash"
+        executable = words[0] if control is None else "/bin/bash"
         super().__init__(
             words[1:] if control is None else control.command(words),
             (),
@@ -104,6 +107,7 @@ class Session(Wrapped):
             argv0=executable,
             family=family,
             extra_env={"LOG_ID": "ID", **ADDRESSES, **(env or {})},
+            preexec=preexec,
             pass_fds=() if control is None else (control.given_signal, control.given_ack),
         )
         self._received = b""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.certs import Certs
-from tests.harness import Program, RecordClient, Wrapped, ending, needs_root, read_exactly, run_plain
+from tests.harness import Mailbox, Program, RecordClient, Wrapped, ending, needs_root, read_exactly, run_plain
 from tests.waiting import wait_taken
 
 PROG = Path(__file__).with_name("clear_prog.py")
@@ -32,17 +33,6 @@ def line(sock: socket.socket) -> bytes:
     return got
 
 
-def starttls(w: Wrapped, *sent: bytes) -> RecordClient:
-    """Greet, send the pieces (the last holds STARTTLS), wait for 220, shake hands."""
-    assert line(w.client) == b"220 hello\r\n"
-    for piece in sent or (b"STARTTLS\r\n",):
-        w.client.sendall(piece)
-    assert line(w.client) == b"220 go\r\n"
-    client = RecordClient(w.client)
-    client.handshake()
-    return client
-
-
 @pytest.mark.parametrize("how", ["byte", "text"])
 def test_starttls(certs: Certs, how: str) -> None:
     """Lines in clear, the switch, lines under TLS, prog's own exit code."""
@@ -62,20 +52,75 @@ def test_starttls(certs: Certs, how: str) -> None:
         assert w.no_process_left()
 
 
+INJECTION = b"STARTTLS\r\nEVIL\r\n"
+
+
+def injected(certs: Certs, how: str, pieces: list[bytes]) -> bytes:
+    """Send the pieces, each when the one before has been taken, then shake hands: what is answered under TLS."""
+    with delayed(certs, how) as w:
+        assert line(w.client) == b"220 hello\r\n"
+        try:
+            for piece in pieces:
+                w.client.sendall(piece)
+                wait_taken(w.client)
+            assert line(w.client) == b"220 go\r\n"
+            client = RecordClient(w.client)
+            client.handshake()
+            client.send(b"LAST\r\n")
+            return client.recv()
+        except OSError:
+            return b""  # clear bytes that came late are no ClientHello: the handshake failed, which is safe
+
+
 @pytest.mark.parametrize("how", ["byte", "text"])
-def test_what_is_pipelined_behind_starttls_is_never_run_under_tls(certs: Certs, how: str) -> None:
-    """In one packet and in several, cut at every byte: the injected command is dropped or answered in clear."""
-    whole = b"STARTTLS\r\nEVIL\r\n"
-    for cut in range(len(b"STARTTLS\r\n"), len(whole) + 1):
-        with delayed(certs, how) as w:
-            try:
-                client = starttls(w, *(piece for piece in (whole[:cut], whole[cut:]) if piece))
-                client.send(b"LAST\r\n")
-                answer = client.recv()
-            except OSError:
-                answer = b""  # clear bytes that came late are no ClientHello: the handshake failed, which is safe
-            assert b"EVIL" not in answer
-            assert answer in (b"", b"tls LAST\r\n")
+@pytest.mark.parametrize("cut", range(1, len(INJECTION) + 1))
+def test_what_is_pipelined_behind_starttls_is_never_run_under_tls(certs: Certs, how: str, cut: int) -> None:
+    """In one packet and in two, cut at every byte: the injected command is dropped or answered in clear."""
+    answer = injected(certs, how, [piece for piece in (INJECTION[:cut], INJECTION[cut:]) if piece])
+    assert answer in (b"", b"tls LAST\r\n")
+    assert answer or cut < len(INJECTION), "in one packet all is dropped, and the session goes on"
+
+
+@pytest.mark.parametrize("how", ["byte", "text"])
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_the_same_in_many_packets(certs: Certs, how: str, size: int) -> None:
+    pieces = [INJECTION[at : at + size] for at in range(0, len(INJECTION), size)]
+    assert injected(certs, how, pieces) in (b"", b"tls LAST\r\n")
+
+
+CARELESS = """import os
+os.write(1, b'220 hello\\r\\n')
+data = os.read(0, 65536)
+os.write(5, b'220 go\\r\\n'); os.close(5)
+os.write(1, b'tls ' + data.partition(b'\\n')[2] + os.read(0, 100))
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [b"STARTTLS x y z", b"starttls\t", b" STARTTLS", b"a1  StartTLS", b"a1 STARTTLS x", b"STLS", b"STLS now", b"AUTH TLS",
+     b"TLS", b"STARTTLS\0x", b"S", b"star", b"STARTTL"],
+)  # fmt: skip
+def test_however_it_is_spelled(certs: Certs, command: bytes) -> None:
+    """A prog of the old protocol that reads as much as there is, and takes more than the plain command."""
+    with Wrapped(["-n", "-f", certs.server("p256")], [sys.executable, "-I", "-c", CARELESS]) as w:
+        assert line(w.client) == b"220 hello\r\n"
+        w.client.sendall(command + b"\r\nEVIL\r\n")
+        assert line(w.client) == b"220 go\r\n"
+        client = RecordClient(w.client)
+        client.handshake()
+        client.send(b"EHLO\r\n")
+        assert client.read_exactly(10) == b"tls EHLO\r\n"
+
+
+@pytest.mark.parametrize("text", [b"STARTTLSX\r\n", b"x y STARTTLS\r\n", b"TLS is\r\n", b"see s\r\n", b"STAR x\r\n", b"\r\n"])
+def test_other_lines_are_not_held(certs: Certs, text: bytes) -> None:
+    script = "import os, time\nn = b''\nwhile b'.' not in n: n += os.read(0, 65536)\nos.write(1, n)"
+    with Wrapped(["-n", "-f", certs.server("p256")], [sys.executable, "-I", "-c", script]) as w:
+        start = time.monotonic()
+        w.client.sendall(text * 5 + b".")
+        assert read_exactly(w.client, 5 * len(text) + 1) == text * 5 + b"."
+        assert time.monotonic() - start < 1, "a hold takes a second"
 
 
 def test_what_comes_after_starttls_was_handed_over_is_held_for_the_answer(certs: Certs) -> None:
@@ -143,6 +188,38 @@ def test_a_broken_control_protocol_ends_the_connection(certs: Certs, how: str) -
         assert end in ("eof", "reset") and rest in (b"", b"220 go\r\n")
         assert w.wait() in (7, 111)
         assert any("unexpected STARTTLS control signal" in text for text in w.texts("debug"))
+        assert w.no_process_left()
+
+
+STUCK = {
+    "half a text": "os.write(5, b'220 go'); os.read(0, 1)",
+    "no word at all": "os.read(0, 1)",
+    "the ack is not taken": "os.write(5, b'\\0'); time.sleep(60)",
+    "the ack is never waited for": "os.write(5, b'\\0'); os.close(6); os.read(0, 1)",
+}
+
+
+@pytest.mark.parametrize("how", STUCK)
+def test_a_prog_that_gets_stuck_is_ended(certs: Certs, how: str) -> None:
+    """By the idle time, or under TLS by the time of a handshake that does not come."""
+    script = f"import os, time\nos.write(1, b'220 hello\\r\\n'); os.read(0, 10); {STUCK[how]}"
+    with Wrapped(["-n", "-t", "1", "-T", "1", "-f", certs.server("p256")], [sys.executable, "-I", "-c", script]) as w:
+        assert line(w.client) == b"220 hello\r\n"
+        w.client.sendall(b"STARTTLS\r\n")
+        assert ending(w.client)[0] == b""
+        assert w.wait(6) in (0, 1, 111)
+        assert w.no_process_left()
+
+
+@pytest.mark.parametrize("prog", ["exec 5>&-; echo early; cat", "exec 5>&- 6<&-; echo early; cat", "exec 6<&-; echo early; cat"])
+def test_control_pipes_that_are_closed_at_once(certs: Certs, prog: str) -> None:
+    """Nothing is lost of a session that stays in clear, both ways and to its end."""
+    with Wrapped(["-n", "-f", certs.server("p256")], ["sh", "-c", prog]) as w:
+        assert line(w.client) == b"early\n"
+        w.client.sendall(b"x" * 100_000)
+        w.client.shutdown(socket.SHUT_WR)
+        assert ending(w.client) == (b"x" * 100_000, "eof")
+        assert w.wait() == 0
         assert w.no_process_left()
 
 
@@ -261,3 +338,28 @@ def test_a_line_that_looks_like_starttls_only_delays(certs: Certs) -> None:
         w.client.shutdown(socket.SHUT_WR)
         assert ending(w.client) == (body, "eof")
         assert w.wait() == 0
+
+
+@pytest.mark.parametrize("closed", [0, 1])
+@pytest.mark.parametrize("option", ["-n", "-N"])
+def test_without_a_connection(ours: Program, certs: Certs, option: str, closed: int) -> None:
+    """A descriptor that is not open is neither served nor taken for one of our own."""
+    words = [option, "-f", certs.server("p256")]
+    with Wrapped(words, ["sh", "-c", "echo ran >&2"], program=ours, preexec=lambda: os.close(closed)) as w:
+        assert w.wait() == 111
+        assert w.stderr == (
+            f"tlswrapper: fatal: unable to serve the connection on descriptor {closed} (file descriptor not open)\n"
+        )
+        assert w.no_process_left()
+
+
+def test_without_a_log(ours: Program, certs: Certs, mailbox: Mailbox) -> None:
+    """A closed descriptor 2 takes all lines, prog's too; none of them reaches the client or a pipe of ours."""
+    prog = ["sh", "-c", f"echo error >&2; echo $? >{mailbox.path}; cat"]
+    with Wrapped(["-vvv", "-f", certs.server("p256")], prog, program=ours, preexec=lambda: os.close(2)) as w:
+        client = RecordClient(w.client)
+        client.handshake()
+        assert mailbox.line() == "0"
+        client.send(b"x")
+        assert client.read_exactly(1) == b"x"
+        assert w.stderr == ""

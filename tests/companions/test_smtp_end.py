@@ -254,11 +254,28 @@ def test_prog_starts_only_when_the_jail_is_closed(tmp_path: Path, ours: Program)
         assert str(141500000 + s.popen.pid) in (tmp_path / "seen").read_text()
 
 
-@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]])
-def test_closed_descriptors(tmp_path: Path, ours: Program, closed: list[int]) -> None:
-    """It ends, with no descriptor of its own taken for the client's."""
-    tool = str(ours.tool("tlswrapper-smtp"))
-    redirections = " ".join(f"{fd}{'<' if fd == 0 else '>'}&-" for fd in closed)
-    words = ["bash", "-c", f'"$@" {redirections}', "bash", tool, "-T", "2", "sh", "-c", "echo 220 x; cat"]
-    result = run_plain([], argv=words, executable="/bin/bash", stdin=b"QUIT\r\n")
-    assert result.code in (0, 111)
+@pytest.mark.parametrize("closed", [[0], [1], [0, 1]])
+def test_without_a_connection(tmp_path: Path, ours: Program, closed: list[int]) -> None:
+    """It says so and ends; no descriptor of its own is taken for the client's, and prog does not run."""
+
+    def close() -> None:
+        for fd in closed:
+            os.close(fd)
+
+    tool = ours.tool("tlswrapper-smtp")
+    result = run_plain(["touch", str(tmp_path / "ran")], executable=tool, argv=[str(tool), "touch", str(tmp_path / "ran")],
+                       preexec=close)
+    assert (result.code, result.stdout) == (111, b"")
+    assert [(entry.text, entry.errno) for entry in result.log()] == [
+        (f"unable to serve the connection on descriptor {closed[0]}", "file descriptor not open")
+    ]
+    assert not (tmp_path / "ran").exists()
+
+
+def test_without_a_log(tmp_path: Path, ours: Program) -> None:
+    with Session(tmp_path, ["-vv"], {"FDS": "1"}, program=ours, preexec=lambda: os.close(2)) as s:
+        assert s.reply() == b"220 hello" + MARK
+        assert s.ask(b"QUIT") == b"221 bye" + MARK
+        assert s.wait() == 7
+        assert "FDS 0 1 2 3 4" in s.server_notes()
+        assert s.stderr == ""

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import tempfile
 import threading
@@ -16,7 +17,20 @@ from pathlib import Path
 import pytest
 
 from tests.companions.smtpwire import MARK, Session
-from tests.harness import LIMIT_S, THEIRS, Program, free_port, needs_root, require_peer, require_program, server_process
+from tests.companions.tcp import black_hole, name_server, private_names
+from tests.harness import (
+    LIMIT_S,
+    THEIRS,
+    Deadline,
+    Program,
+    children,
+    cmdline,
+    free_port,
+    needs_root,
+    require_peer,
+    require_program,
+    server_process,
+)
 
 pytestmark = needs_root
 
@@ -123,6 +137,28 @@ def test_each_answer_counts_once(tmp_path: Path, ours: Program) -> None:
         assert recipients(s, 7) == [LATER, OK, NEVER, OK, OK, OK, LATER]
         quit_well(s)
         assert len(server.requests) == 7
+
+
+def test_ten_kilobytes_behind_a_verdict(tmp_path: Path, ours: Program) -> None:
+    """Lines that an answer has besides its verdict, and that come late, decide nothing for the next recipient."""
+
+    def late(connection: socket.socket) -> None:
+        connection.sendall(b"action=dunno\nx=" + b"y" * 4000)
+        server.rest_due.wait(LIMIT_S)
+        connection.sendall(b"y\n" + b"x=action=reject\n" * 400 + b"\n")
+
+    class Late(PolicyServer):
+        rest_due = threading.Event()
+
+    with Late([late, REJECT, DUNNO]) as server, Session(tmp_path, ["-c", "-g", server.name], program=ours) as s:
+        s.reply()
+        assert s.ask(b"MAIL FROM:<a@b>") == OK
+        assert s.ask(b"RCPT TO:<0@d>") == OK
+        s.send(b"RCPT TO:<1@d>\r\n")
+        server.rest_due.set()
+        assert s.reply() == NEVER
+        assert s.ask(b"RCPT TO:<2@d>") == OK
+        quit_well(s)
 
 
 def test_over_ipv6_and_with_unknown_addresses(tmp_path: Path, ours: Program) -> None:
@@ -311,6 +347,55 @@ def test_one_of_several_addresses_is_enough(tmp_path: Path, ours: Program) -> No
             with Session(tmp_path, ["-g", name], program=ours) as s:
                 assert recipients(s, 1) == [LATER]
                 quit_well(s)
+
+
+# --- names ---
+
+
+@pytest.mark.parametrize("letter", ["-c", "-C"])
+def test_a_name_server_that_never_answers(tmp_path: Path, ours: Program, letter: str) -> None:
+    """The step's time is over: a fatal line in both cases, as for a name that is wrong; prog does not run."""
+    with name_server(None) as address:
+        before = private_names(tmp_path, server=address, options="timeout:30 attempts:5")
+        start = time.monotonic()
+        with Session(tmp_path, ["-T1", letter, "-g", "grey.example:1"], program=ours, before=before) as s:
+            assert s.rest() == b""
+            assert s.wait() == 111
+            assert time.monotonic() - start < 2.5
+            assert [(line.level, line.text, line.errno) for line in s.log()] == [
+                ("fatal", "unable to resolve host 'grey.example' or port '1'", "timed out")
+            ]
+            assert s.recorded.read_text() == ""
+            assert s.no_process_left()
+
+
+def test_sigterm_while_the_name_is_looked_up(tmp_path: Path, ours: Program) -> None:
+    with name_server(None) as address:
+        before = private_names(tmp_path, server=address, options="timeout:30 attempts:5")
+        with Session(tmp_path, ["-vv", "-T9", "-g", "grey.example:1"], program=ours, before=before) as s:
+            deadline = Deadline()
+            while not any(b"ahosts" in cmdline(pid) for pid in children(s.popen.pid)):
+                assert not deadline.over()
+                os.sched_yield()
+            s.signal(signal.SIGTERM)
+            assert s.wait() == 111
+            assert s.texts() == ["signal received"]
+            assert s.no_process_left()
+
+
+def test_ten_addresses_of_which_one_works(tmp_path: Path, ours: Program) -> None:
+    """Eight keep silent, one refuses, the last one is the server."""
+    ten = [f"127.78.0.{number}" for number in range(1, 11)]
+    with PolicyServer([DEFER], ten[9]) as server, contextlib.ExitStack() as stack:
+        port = int(server.name.rpartition(":")[2])
+        for silent in ten[:8]:
+            stack.enter_context(black_hole(silent, port))
+        before = private_names(tmp_path, "".join(f"{one} many\n" for one in ten))
+        start = time.monotonic()
+        with Session(tmp_path, ["-c", "-T5", "-g", f"many:{port}"], program=ours, before=before) as s:
+            assert recipients(s, 1) == [LATER]
+            quit_well(s)
+        assert time.monotonic() - start < 5, "all are tried at once"
 
 
 # --- the real thing ---

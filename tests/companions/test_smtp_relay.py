@@ -74,6 +74,12 @@ DIFFERENCES = [
     (b"NOOP\0" + QUIT, {}, [b"NOOP\n", QUIT], b"250 ok\r\n221 bye" + MARK, 7),
     (b"DATA\r\na\n.\nb\r\n.\r\n" + QUIT, {}, [b"DATA\r\n", b"  a\r\n", b"  ..\r\n", b"  b\r\n", b"  .\r\n", QUIT],
      b"354 go" + MARK + b"250 queued" + MARK + b"221 bye" + MARK, 7),
+    (b"NOOP a\rNOOP b\r\n" + QUIT, {}, [b"NOOP a\rNOOP b\r\n", QUIT], b"250 ok\r\n221 bye" + MARK, 7),
+    (b"NOOP a\nNOOP b\0NOOP c\r\n" + QUIT, {}, [b"NOOP a\r\n", b"NOOP b\n", b"NOOP c\r\n", QUIT],
+     b"250 ok\r\n" * 3 + b"221 bye" + MARK, 7),
+    (b"DATA\r\na\rb\0c\nd\r\n\r.\r\n.\r\n" + QUIT, {},
+     [b"DATA\r\n", b"  a\rb\n", b"  c\r\n", b"  d\r\n", b"  \r.\r\n", b"  .\r\n", QUIT],
+     b"354 go" + MARK + b"250 queued" + MARK + b"221 bye" + MARK, 7),
     (b"EHLO x\r\n" + QUIT, {"EHLO": r"250-me\r\n250 CHUNKING\r\n"}, [b"EHLO x\r\n", QUIT],
      b"250 me\r\n221 bye" + MARK, 7),
 ]  # fmt: skip

@@ -336,6 +336,20 @@ def test_clear_commands_with_tlswrapper(tmp_path: Path, certs: Certs, ours: Prog
         assert [line for line in m.record() if line not in (b"RSET\r\n", b"EHLO y\r\n")] == []
 
 
+@pytest.mark.parametrize("command", [b"STARTTLS", b"STARTTLS x", b"S", b"startt"])
+def test_clear_commands_before_the_original_tool(tmp_path: Path, certs: Certs, ours: Program, command: bytes) -> None:
+    """It keeps what it has read ahead, and takes any beginning of the verb: below our tlswrapper nothing reaches it."""
+    with Mail(tmp_path, certs, ours, inner=require_program(THEIRS)) as m:
+        m.reply()
+        m.client.sendall(command + b"\r\nNOOP evil\r\n")
+        assert m.reply() == READY
+        m.start_tls()
+        assert m.ask(b"EHLO y") == EHLO
+        assert m.ask(b"QUIT") == b"221 bye" + MARK
+        assert m.wait() == 7
+        assert m.record() == [b"RSET\r\n", b"EHLO y\r\n", b"QUIT\r\n"]
+
+
 def test_with_the_original_tool_the_line_is_text(tmp_path: Path, certs: Certs, ours: Program) -> None:
     """The original's tlswrapper-smtp of Debian 12 speaks the older protocol below our tlswrapper."""
     with Mail(tmp_path, certs, ours, inner=require_program(THEIRS)) as m:

@@ -90,8 +90,31 @@ def test_an_empty_line_that_comes_late_is_not_the_next_answer(blank: bytes) -> N
     assert policy.feed(blank) == DEFER, "the last answer was whole, so this is one"
 
 
-# An empty line behind an answer that lacked its own is taken for that, not for an answer.
-TELLING = [row for row in ANSWERS if row[1] != TOO_LONG and row[0].strip()]
+@pytest.mark.parametrize("size", [1, 5, 100000])
+@pytest.mark.parametrize("rest", [b"x=" + b"y" * 4000 + b"\n" * 2, b"x=y\n" * 2500 + b"\n", b"action\r=reject\r\n\r\n"])
+@pytest.mark.parametrize("before", [0, 1, 3, 100])
+def test_the_rest_of_an_answer_decides_nothing_for_the_next(rest: bytes, before: int, size: int) -> None:
+    """10 kB of further lines, of which some have come by the time of the next request and some have not."""
+    policy = Policy()
+    policy.ask(b"::", b"", b"")
+    assert policy.feed(b"action=dunno\n") == PASS
+    policy.rest(rest[:before])
+    policy.ask(b"::", b"", b"")
+    for at in range(before, len(rest), size):
+        assert policy.feed(rest[at: at + size]) is None
+    assert policy.feed(b"action=reject\n\n") == REJECT
+
+
+def test_a_server_that_speaks_another_protocol_defers_each_time() -> None:
+    policy = Policy()
+    for _ in range(3):
+        policy.ask(b"::", b"", b"")
+        assert policy.feed(b"OK\n") == DEFER
+        policy.rest(b"")
+
+
+# An empty line, or one of name=value, behind an answer that lacked its empty line is that answer's.
+TELLING = [row for row in ANSWERS if row[1] != TOO_LONG and row[0].strip() and not row[0].startswith(b" ")]
 
 
 @given(st.lists(st.sampled_from(TELLING), max_size=5),

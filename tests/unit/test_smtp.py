@@ -106,6 +106,10 @@ EHLOS = [
     # what needs BDAT cannot be had here
     (b"250-me\r\n250-CHUNKING\r\n250 HELP\r\n", b"250-me\r\n250 HELP\r\n", b"250-me\r\n250-HELP\r\n250 STARTTLS\r\n"),
     (b"250-me\r\n250-BINARYMIME\r\n250 chunking\r\n", b"250 me\r\n", b"250-me\r\n250 STARTTLS\r\n"),
+    # prog's own TLS cannot be had either: this side answers the command (RFC 3207: not offered under TLS)
+    (b"250-me\r\n250-STARTTLS\r\n250 HELP\r\n", b"250-me\r\n250 HELP\r\n",
+     b"250-me\r\n250-HELP\r\n250 STARTTLS\r\n"),
+    (b"250-me\r\n250 starttls \r\n", b"250 me\r\n", b"250-me\r\n250 STARTTLS\r\n"),
     (b"250-chunking\r\n250 SIZE\r\n", b"250-chunking\r\n250 SIZE\r\n", b"250-chunking\r\n250-SIZE\r\n250 STARTTLS\r\n"),
 ]
 
@@ -263,6 +267,37 @@ def test_the_message_text(command: bytes, text: bytes, size: int) -> None:
 def test_a_refused_data_has_no_text() -> None:
     result = talk(b"DATA\r\nNOOP\r\n" + QUIT, answering(DATA=b"503 no\r\n"))
     assert result.passed == [b"DATA\r\n", b"NOOP\r\n", QUIT]
+
+
+# --- AUTH ---
+
+
+def test_auth_is_passed_and_not_logged() -> None:
+    """Neither what stands behind AUTH nor the answers to challenges, which are no commands (RFC 4954 section 4)."""
+    secrets = [b"AUTH LOGIN c2VjcmV0\r\n", b"QUIT\r\n", b"DATA\r\n", b"c2VjcmV0\r\n"]
+    replies = iter([b"334 x\r\n", b"334 y\r\n", b"334-a\r\n334 z\r\n", b"235 ok\r\n"])
+    result = talk(b"".join(secrets) + b"auth plain c2VjcmV0\r\n" + QUIT, lambda line: next(replies, b"221 bye\r\n"))
+    assert result.passed == [*secrets, b"auth plain c2VjcmV0\r\n", QUIT]
+    assert replies_of(result.sent) == (
+        b"334 x\r\n334 y\r\n334-a\r\n334 z\r\n235 ok\r\n221 bye\r\n221 bye" + MARK
+    )
+    logged = result.log(smtp.DEBUG)
+    assert logged[0] == b"AUTH ***\r\n: 334 x\r\n"
+    assert not [line for line in logged if b"c2VjcmV0" in line]
+
+
+@pytest.mark.parametrize("command", [b"AUTH\tPLAIN c2VjcmV0", b" AUTH PLAIN c2VjcmV0", b"AUTH\rc2VjcmV0"])
+def test_auth_in_any_spelling_is_not_logged(command: bytes) -> None:
+    result = talk(command + b"\r\n" + QUIT)
+    assert result.passed == [command + b"\r\n", QUIT]
+    assert not [line for line in result.log(smtp.DEBUG) if b"c2VjcmV0" in line]
+
+
+def test_a_challenge_to_another_command_makes_no_secret() -> None:
+    """Only AUTH is answered so; else a server could be made to hide commands from the log and from greylisting."""
+    replies = answering(NOOP=b"334 x\r\n")
+    result = talk(b"NOOP\r\n" + MAIL + RCPT + QUIT, replies, verdicts=[greylist.DEFER])
+    assert result.passed == [b"NOOP\r\n", MAIL, QUIT]
 
 
 # --- STARTTLS ---
