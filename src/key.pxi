@@ -9,6 +9,7 @@ cdef struct Key:
     int port
     int go                      # write end of the pipe on which prog waits
     int state                   # BW_START ...
+    bint refused                # the peer's Finished did not open: nothing but an alert may follow
     Ring ring
     br_hmac_drbg_context rng
     Identity identity

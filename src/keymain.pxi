@@ -75,7 +75,7 @@ cdef const bw_op *key_check(Key *k, ssize_t n) noexcept nogil:
         key_end()
     op = op_row(key_message[0])
     if op == NULL or <size_t>(n - 1) < op.request_min or <size_t>(n - 1) > op.request_max \
-            or not (op.after >> k.state) & 1:
+            or not (op.after >> k.state) & 1 or (k.refused and op.op != BW_OP_SEAL):
         key_end()
     return op
 

@@ -92,6 +92,7 @@ cdef void key_open_one(Key *k) noexcept nogil:
     k.ring.tail = at
     ring_publish(&k.ring)
     if alert:
+        k.refused = True
         key_reply[0] = <uint8_t>alert
         key_answer(k, 1, 1)
         return
