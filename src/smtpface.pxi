@@ -3,6 +3,14 @@
 cdef object smtp_failure(int err):
     return OSError(err, "")
 
+cdef Jail smtp_jail(const char *account, const char *directory):
+    """-j and -J; whatever else a jail may be told stays unset."""
+    cdef Jail jail
+    memset(&jail, 0, sizeof(jail))
+    jail.account = account
+    jail.directory = directory
+    return jail
+
 def smtp_starttls_possible():
     return smtp_control_open()
 
@@ -12,17 +20,13 @@ def smtp_prepare(int64_t deadline_ms, int64_t patience_ms):
     return smtp_signals_open()
 
 def smtp_resolve_greylist(bytes host, bytes port_text, int port, bytes jail_account, bytes jail_directory):
-    cdef Jail jail
-    jail.account = c_text(jail_account)
-    jail.directory = c_text(jail_directory)
+    cdef Jail jail = smtp_jail(c_text(jail_account), c_text(jail_directory))
     return greylist_resolve(c_text(host), c_text(port_text), port, &jail, smtp_until())
 
 def smtp_start(list prog, bytes account, bytes jail_account, bytes jail_directory):
-    cdef Jail jail
+    cdef Jail jail = smtp_jail(c_text(jail_account), c_text(jail_directory))
     cdef char **argv = c_vector(prog)
     cdef bint good
-    jail.account = c_text(jail_account)
-    jail.directory = c_text(jail_directory)
     good = smtp_open(argv, c_text(account), &jail)
     free(argv)
     return good

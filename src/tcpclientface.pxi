@@ -12,8 +12,7 @@ cdef Target literal_address(bytes ip) except *:
 cdef Question question_of(const char *database, bytes key, bint search, int64_t deadline_ms, Jail *jail):
     """What to ask; as root the resolver has an id of its own, as all of our processes."""
     cdef Question q
-    jail.account = NULL
-    jail.directory = NULL
+    memset(jail, 0, sizeof(Jail))
     q.database = database
     q.key = c_text(key)
     q.search = search

@@ -115,7 +115,8 @@ def test_pop3(certs: Certs, ours: Program, folder: Path, pop3: str) -> None:
     script = folder / "stls"
     script.write_text(example("tlswrapper.1", "#!/bin/sh"))
     script.chmod(0o755)
-    replaced = {"/etc/ssl/private/mail.pem": str(certs.server("p256")), "/usr/local/sbin/stls pop3d": f"{script} {pop3}"}
+    replaced = {"/etc/ssl/private/mail.pem": str(certs.server("p256")),
+                "/usr/local/sbin/stls pop3d": f"{script} {pop3}"}  # fmt: skip
     with running(example("tlswrapper.1", "stls pop3d"), ours, replaced) as server:
         client = poplib.POP3("127.0.0.1", server.port, timeout=LIMIT_S)
         assert client.getwelcome() == b"+OK ready"
@@ -141,7 +142,8 @@ def test_pop3_commands_behind_stls(certs: Certs, ours: Program, folder: Path, po
     script = folder / "stls"
     script.write_text(example("tlswrapper.1", "#!/bin/sh"))
     script.chmod(0o755)
-    replaced = {"/etc/ssl/private/mail.pem": str(certs.server("p256")), "/usr/local/sbin/stls pop3d": f"{script} {pop3}"}
+    replaced = {"/etc/ssl/private/mail.pem": str(certs.server("p256")),
+                "/usr/local/sbin/stls pop3d": f"{script} {pop3}"}  # fmt: skip
     with running(example("tlswrapper.1", "stls pop3d"), ours, replaced) as server:
         client = poplib.POP3("127.0.0.1", server.port, timeout=LIMIT_S)
         client.sock.sendall(b"STLS\r\nUSER ann@a.example\r\nPASS secret\r\n")

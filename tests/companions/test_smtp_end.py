@@ -263,8 +263,8 @@ def test_without_a_connection(tmp_path: Path, ours: Program, closed: list[int]) 
             os.close(fd)
 
     tool = ours.tool("tlswrapper-smtp")
-    result = run_plain(["touch", str(tmp_path / "ran")], executable=tool, argv=[str(tool), "touch", str(tmp_path / "ran")],
-                       preexec=close)
+    words = [str(tool), "touch", str(tmp_path / "ran")]
+    result = run_plain([], executable=tool, argv=words, preexec=close)
     assert (result.code, result.stdout) == (111, b"")
     assert [(entry.text, entry.errno) for entry in result.log()] == [
         (f"unable to serve the connection on descriptor {closed[0]}", "file descriptor not open")
