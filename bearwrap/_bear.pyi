@@ -271,6 +271,21 @@ def check_client_hello(body: Buffer) -> tuple[int, bytes | None]:
     (0, host name of server_name or None) for a good one; else (number of the alert to send, why).
     """
 
+def check_server_hello(
+    body: Buffer, version_min: int, version_max: int, sni_sent: bool, suites: Sequence[int]
+) -> tuple[int, bytes | tuple[int, bytes, int]]:
+    """Judge a ServerHello's body by what was offered: versions, at most 256 suites, and server_name or not.
+
+    (0, (version, random, suite)) for a good one; else (number of the alert to send, why). The other extensions are
+    those of BearSSL's client (src/serverflight.pxi).
+    """
+
+def check_server_message(kind: int, body: Buffer, version: int, suite: int) -> int:
+    """Judge another handshake message of the server by its type, for the version and suite of its hello.
+
+    Types 11 to 14 and 20 (RFC 5246 section 7.4); 0, or the number of the alert to send.
+    """
+
 def candidate_names(name: bytes) -> list[bytes]:
     """File names to try for a server name, in order and each once: as sent, in lower case without a trailing dot,
     `*` for the first label. Empty when it is no DNS name (spec of -d in tlswrapper(1))."""

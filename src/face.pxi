@@ -93,6 +93,24 @@ def check_client_hello(body):
         return alert, h.why
     return 0, None if h.sni == NULL else (<const char *>h.sni)[:h.sni_len]
 
+def check_server_hello(body, int version_min, int version_max, bint sni_sent, suites):
+    cdef ServerHello h
+    cdef _Span span = _Span(body)
+    cdef uint16_t offered[256]
+    cdef int i, alert, num = len(suites)
+    if num > 256:
+        raise ValueError("more than 256 suites")
+    for i, suite in enumerate(suites):
+        offered[i] = suite
+    alert = server_hello_check(span.p, span.n, &h, version_min, version_max, sni_sent, offered, num)
+    if alert:
+        return alert, h.why
+    return 0, (h.version, (<const char *>h.random)[:32], h.suite)
+
+def check_server_message(int kind, body, int version, int suite):
+    cdef _Span span = _Span(body)
+    return server_message_check(kind, span.p, span.n, version, suite)
+
 def candidate_names(bytes name):
     cdef char out[NAMES_MAX][NAME_MAX]
     cdef int i, n = name_candidates(name, len(name), out)

@@ -101,7 +101,7 @@ cdef int server_hello_check(const uint8_t *body, size_t n, ServerHello *h, int v
     row = suite_row(h.suite)
     if row == NULL or not suite_offered(h.suite, suites, suites_num):
         return refuse_server(h, ILLEGAL_PARAMETER, "cipher suite not offered")
-    if h.version < BR_TLS12 and row.mac_id != br_sha1_ID:       # AEAD and the MACs of SHA-2 came with TLS 1.2
+    if not suite_fits(row, h.version):
         return refuse_server(h, ILLEGAL_PARAMETER, "cipher suite of a later version")
     if compression != 0:
         return refuse_server(h, ILLEGAL_PARAMETER, "compression not offered")
@@ -158,8 +158,8 @@ cdef int server_message_check(int kind, const uint8_t *body, size_t n, int versi
             if list.bad or item.left == 0:
                 return DECODE_ERROR
     elif kind == 12:                                    # ServerKeyExchange
-        if row == NULL:
-            return ILLEGAL_PARAMETER
+        if row == NULL or row.exchange != BW_ECDHE:
+            return UNEXPECTED_MESSAGE
         alert = check_key_exchange(&c, version, row)
         if alert:
             return alert
