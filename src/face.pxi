@@ -73,9 +73,11 @@ def tables():
 
 def audit_tables():
     return {
-        "suites": [(bw_suites[i].id, bw_suites[i].openssl_name, bw_suites[i].log_name) for i in range(BW_SUITES)],
+        "suites": [(bw_suites[i].id, bw_suites[i].openssl_name, bw_suites[i].log_name, bw_suites[i].exchange,
+                    bw_suites[i].key_type) for i in range(BW_SUITES)],
         "alerts": [(bw_alerts[i].id, bw_alerts[i].name) for i in range(BW_ALERTS)],
-        "errors": [(bw_errors[i].error, bw_errors[i].alert, bw_errors[i].text) for i in range(BW_ERRORS)],
+        "errors": [(bw_errors[i].error, bw_errors[i].alert, bw_errors[i].symbol, bw_errors[i].text)
+                   for i in range(BW_ERRORS)],
         "operations": [(bw_ops[i].op, bw_ops[i].name, bw_ops[i].request_min, bw_ops[i].request_max, bw_ops[i].after,
                         bw_ops[i].then, bool(bw_ops[i].replies), bw_ops[i].doc) for i in range(BW_OPS)],
     }
@@ -283,7 +285,8 @@ cdef class Records:
             raise ValueError("no record")
         memcpy(slot, <char *>record, n)
         n -= RECORD_HEADER
-        if not self.eng.in_.vtable.check_length(<const br_sslrec_in_class *const *>&self.eng.in_.vtable, n):
+        if not self.eng.in_.vtable.check_length(<const br_sslrec_in_class *const *>&self.eng.in_.vtable, n) \
+                or not whole_blocks(self.suite, n):
             raise ValueError("bad length")
         plain = self.eng.in_.vtable.decrypt(&self.eng.in_.vtable, slot[0], self.eng.session.version,
                                             slot + RECORD_HEADER, &n)

@@ -75,6 +75,8 @@ cdef int key_record(Key *k, uint8_t *slot, uint64_t *at, int *kind, uint8_t **pl
     at[0] += RECORD_HEADER + length
     if not k.eng.in_.vtable.check_length(<const br_sslrec_in_class *const *>&k.eng.in_.vtable, length):
         return RECORD_OVERFLOW if length > PLAINTEXT_MAX else BAD_RECORD_MAC
+    if not whole_blocks(k.suite, length):
+        return BAD_RECORD_MAC
     n[0] = length
     plain[0] = k.eng.in_.vtable.decrypt(&k.eng.in_.vtable, kind[0], version, slot + RECORD_HEADER, n)
     return BAD_RECORD_MAC if plain[0] == NULL else 0

@@ -18,6 +18,12 @@ cdef bint suite_fits(const bw_suite *s, int version) noexcept nogil:
     """Whether a version knows a suite: AEAD and the MACs of SHA-2 came with TLS 1.2."""
     return version >= BR_TLS12 or s.mac_id == br_sha1_ID
 
+cdef bint whole_blocks(const bw_suite *s, size_t n) noexcept nogil:
+    """Whether a fragment is what a block cipher can open: BearSSL does not ask, and its 3DES runs past the end."""
+    if s.encryption == BW_3DES:
+        return n % 8 == 0
+    return s.encryption != BW_CBC or n % 16 == 0
+
 cdef void records_switch(br_ssl_engine_context *e, const bw_suite *s, bint is_client) noexcept nogil:
     """Make the record keys of both directions from the master secret (RFC 5246 section 6.3)."""
     cdef size_t tag_len

@@ -1,7 +1,7 @@
 """Key exchange, key schedule and record protection of the wire client.
 
 Independent of what is under test: hashes from hashlib, ciphers and curves from the `cryptography` package,
-the rest written from RFC 5246 (5, 6.2.3, 6.3), RFC 5288, RFC 7905 and RFC 8422. Nothing is constant time.
+the rest written from RFC 5246 (5, 6.2.3, 6.3), RFC 5288, RFC 6655, RFC 7905 and RFC 8422. Nothing is constant time.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import hmac
 import os
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
 
 from .names import TLS11, TLS12, Group, Suite
 
@@ -91,12 +92,17 @@ def _header(seq: int, kind: int, version: int, length: int) -> bytes:
 
 
 class Aead:
-    """AES-GCM (RFC 5288, explicit nonce of 8 bytes) or ChaCha20-Poly1305 (RFC 7905, none)."""
+    """AES-GCM and AES-CCM (RFC 5288, RFC 6655, explicit nonce of 8 bytes) or ChaCha20-Poly1305 (RFC 7905, none)."""
 
     def __init__(self, suite: Suite, key: bytes, iv: bytes) -> None:
         self.key, self.iv = key, iv
-        self.explicit = 8 if suite.kind == "gcm" else 0
-        self._cipher = AESGCM(key) if suite.kind == "gcm" else ChaCha20Poly1305(key)
+        self.explicit = 0 if suite.kind == "chacha" else 8
+        self.tag_len = 8 if suite.kind == "ccm8" else TAG
+        self._cipher: AESCCM | AESGCM | ChaCha20Poly1305
+        if suite.kind in ("ccm", "ccm8"):
+            self._cipher = AESCCM(key, self.tag_len)
+        else:
+            self._cipher = AESGCM(key) if suite.kind == "gcm" else ChaCha20Poly1305(key)
 
     def _nonce(self, seq: int, explicit: bytes) -> bytes:
         if self.explicit:
@@ -112,7 +118,7 @@ class Aead:
     def open(self, seq: int, kind: int, version: int, sealed: bytes) -> bytes:
         """The plaintext of a fragment; BadRecord if the tag does not fit."""
         explicit, rest = sealed[: self.explicit], sealed[self.explicit :]
-        aad = _header(seq, kind, version, len(rest) - TAG)
+        aad = _header(seq, kind, version, len(rest) - self.tag_len)
         try:
             return self._cipher.decrypt(self._nonce(seq, explicit), rest, aad)
         except (InvalidTag, ValueError) as error:
@@ -120,11 +126,13 @@ class Aead:
 
 
 class Cbc:
-    """AES-CBC with HMAC, MAC then encrypt (RFC 5246 6.2.3.2); the IV is chained in TLS 1.0, else explicit."""
+    """AES or 3DES in CBC mode with HMAC, MAC then encrypt (RFC 5246 6.2.3.2); the IV is chained in TLS 1.0, else explicit."""
 
     def __init__(self, suite: Suite, version: int, key: bytes, iv: bytes, mac_key: bytes) -> None:
         self.key, self.iv, self.mac_key, self.hash = key, iv, mac_key, suite.mac
-        self.explicit = BLOCK if version >= TLS11 else 0
+        self.block = suite.block
+        self.explicit = self.block if version >= TLS11 else 0
+        self._cipher = TripleDES(key) if suite.kind == "3des" else algorithms.AES(key)
         self.mac_len = hashlib.new(suite.mac).digest_size
 
     def mac(self, seq: int, kind: int, version: int, plain: bytes) -> bytes:
@@ -133,17 +141,17 @@ class Cbc:
 
     def encrypt(self, blocks: bytes, iv: bytes | None = None) -> bytes:
         """Encrypt whole blocks as they are; the explicit IV, if the version has one, comes first."""
-        iv = self.iv if not self.explicit else (iv or os.urandom(BLOCK))
-        box = Cipher(algorithms.AES(self.key), modes.CBC(iv)).encryptor()
+        iv = self.iv if not self.explicit else (iv or os.urandom(self.block))
+        box = Cipher(self._cipher, modes.CBC(iv)).encryptor()
         out = box.update(blocks) + box.finalize()
         if not self.explicit:
-            self.iv = out[-BLOCK:] if out else self.iv
+            self.iv = out[-self.block :] if out else self.iv
             return out
         return iv + out
 
     def pad(self, data: bytes, blocks_more: int = 0) -> bytes:
         """`data` with the shortest legal padding, or `blocks_more` blocks longer than that."""
-        count = BLOCK - 1 - len(data) % BLOCK + BLOCK * blocks_more
+        count = self.block - 1 - len(data) % self.block + self.block * blocks_more
         return data + bytes([count]) * (count + 1)
 
     def seal(self, seq: int, kind: int, version: int, plain: bytes) -> bytes:
@@ -152,13 +160,13 @@ class Cbc:
 
     def open(self, seq: int, kind: int, version: int, sealed: bytes) -> bytes:
         """The plaintext of a fragment; BadRecord if block count, padding or MAC is wrong."""
-        iv = sealed[:BLOCK] if self.explicit else self.iv
+        iv = sealed[: self.block] if self.explicit else self.iv
         body = sealed[self.explicit :]
-        if not body or len(body) % BLOCK:
+        if not body or len(body) % self.block:
             raise BadRecord("not whole blocks")
-        box = Cipher(algorithms.AES(self.key), modes.CBC(iv)).decryptor()
+        box = Cipher(self._cipher, modes.CBC(iv)).decryptor()
         data = box.update(body) + box.finalize()
-        self.iv = body[-BLOCK:]
+        self.iv = body[-self.block :]
         count = data[-1] + 1
         if len(data) < count + self.mac_len or data[-count:] != bytes([count - 1]) * count:
             raise BadRecord("padding")
@@ -176,7 +184,7 @@ class KeyBlock:
 
     def __init__(self, suite: Suite, version: int, master: bytes, client_random: bytes, server_random: bytes):
         mac_len = hashlib.new(suite.mac).digest_size if suite.mac else 0
-        iv_len = 0 if suite.kind == "cbc" and version >= TLS11 else suite.iv_len
+        iv_len = 0 if suite.is_cbc and version >= TLS11 else suite.iv_len
         sizes = (mac_len, mac_len, suite.key_len, suite.key_len, iv_len, iv_len)
         seed = server_random + client_random
         self.whole = prf(version, suite.prf, master, b"key expansion", seed, length=sum(sizes))
@@ -195,7 +203,7 @@ class KeyBlock:
         self._suite, self._version = suite, version
 
     def _side(self, key: bytes, iv: bytes, mac: bytes) -> Protection:
-        if self._suite.kind == "cbc":
+        if self._suite.is_cbc:
             return Cbc(self._suite, self._version, key, iv, mac)
         return Aead(self._suite, key, iv)
 

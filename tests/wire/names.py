@@ -1,7 +1,7 @@
 """Registry numbers that the wire tests speak.
 
 Source: the IANA "TLS Parameters" registries; the cipher suites are those of RFC 5289, 7905 and 8422 that
-`-c` can name. Plain IntEnums, so that a row can put any other number in their place.
+`-c` can name, and of RFC 5246, 5288, 6655 and 7251 what a client offers besides. Plain IntEnums, so that a row can put any other number in their place.
 """
 
 from __future__ import annotations
@@ -129,10 +129,10 @@ SCHEME_HASHES = {1: "md5", 2: "sha1", 3: "sha224", 4: "sha256", 5: "sha384", 6: 
 
 @dataclass(frozen=True)
 class Suite:
-    """One ECDHE cipher suite.
+    """One cipher suite.
 
-    `option` is its name for `-c`, `log` the wrapper's description of the cipher, lengths are in bytes,
-    `mac` the HMAC hash of a CBC suite (empty for an AEAD), `prf` the hash of the TLS 1.2 PRF.
+    `option` is its name for `-c` (empty for what only a client has), `log` the wrapper's description of the cipher,
+    lengths are in bytes, `mac` the HMAC hash of a CBC suite (empty for an AEAD), `prf` the hash of the TLS 1.2 PRF.
     """
 
     code: int
@@ -145,6 +145,17 @@ class Suite:
     prf: str
     log: str
     openssl: str
+    exchange: str = "ecdhe"
+
+    @property
+    def is_cbc(self) -> bool:
+        """A block cipher in CBC mode, with an HMAC."""
+        return self.mac != ""
+
+    @property
+    def block(self) -> int:
+        """Bytes of the cipher's block."""
+        return 8 if self.kind == "3des" else 16
 
     @property
     def tls12_only(self) -> bool:
@@ -176,6 +187,40 @@ SUITES: dict[int, Suite] = {
     for auth, code in (("ecdsa", ecdsa), ("rsa", rsa))
 }
 CIPHER_OPTIONS = tuple(family[0] for family in _FAMILIES)
+
+_CLIENT_FAMILIES = (
+    # kind, key, iv, mac, prf, log, openssl, then the suite of each key exchange and signature
+    ("ccm", 16, 4, "", "sha256", "AES128/CCM (TLS 1.2+)", "AES128-CCM", {"ecdhe ecdsa": 0xC0AC, "rsa": 0xC09C}),
+    ("ccm", 32, 4, "", "sha256", "AES256/CCM (TLS 1.2+)", "AES256-CCM", {"ecdhe ecdsa": 0xC0AD, "rsa": 0xC09D}),
+    ("ccm8", 16, 4, "", "sha256", "AES128/CCM8 (TLS 1.2+)", "AES128-CCM8", {"ecdhe ecdsa": 0xC0AE, "rsa": 0xC0A0}),
+    ("ccm8", 32, 4, "", "sha256", "AES256/CCM8 (TLS 1.2+)", "AES256-CCM8", {"ecdhe ecdsa": 0xC0AF, "rsa": 0xC0A1}),
+    ("3des", 24, 8, "sha1", "sha256", "3DES/CBC + SHA1", "DES-CBC3-SHA",
+     {"ecdhe ecdsa": 0xC008, "ecdhe rsa": 0xC012, "ecdh ecdsa": 0xC003, "ecdh rsa": 0xC00D, "rsa": 0x000A}),
+    ("gcm", 16, 4, "", "sha256", "AES128/GCM (TLS 1.2+)", "AES128-GCM-SHA256",
+     {"ecdh ecdsa": 0xC02D, "ecdh rsa": 0xC031, "rsa": 0x009C}),
+    ("gcm", 32, 4, "", "sha384", "AES256/GCM (TLS 1.2+)", "AES256-GCM-SHA384",
+     {"ecdh ecdsa": 0xC02E, "ecdh rsa": 0xC032, "rsa": 0x009D}),
+    ("cbc", 16, 16, "sha256", "sha256", "AES128/CBC + SHA256 (TLS 1.2+)", "AES128-SHA256",
+     {"ecdh ecdsa": 0xC025, "ecdh rsa": 0xC029, "rsa": 0x003C}),
+    ("cbc", 32, 16, "sha384", "sha384", "AES256/CBC + SHA384 (TLS 1.2+)", "AES256-SHA384",
+     {"ecdh ecdsa": 0xC026, "ecdh rsa": 0xC02A}),
+    ("cbc", 32, 16, "sha256", "sha256", "AES256/CBC + SHA256 (TLS 1.2+)", "AES256-SHA256", {"rsa": 0x003D}),
+    ("cbc", 16, 16, "sha1", "sha256", "AES128/CBC + SHA1", "AES128-SHA",
+     {"ecdh ecdsa": 0xC004, "ecdh rsa": 0xC00E, "rsa": 0x002F}),
+    ("cbc", 32, 16, "sha1", "sha256", "AES256/CBC + SHA1", "AES256-SHA",
+     {"ecdh ecdsa": 0xC005, "ecdh rsa": 0xC00F, "rsa": 0x0035}),
+)  # fmt: skip
+
+# what a client offers and a server of ours does not have
+CLIENT_SUITES: dict[int, Suite] = {
+    code: Suite(
+        code, "", way.split()[-1], *family,
+        openssl="-".join([*(way.upper().split() if " " in way else []), openssl]), exchange=way.split()[0],
+    )
+    for *family, openssl, codes in _CLIENT_FAMILIES
+    for way, code in codes.items()
+}  # fmt: skip
+ALL_SUITES = SUITES | CLIENT_SUITES
 AEAD_OPTIONS = CIPHER_OPTIONS[:3]
 
 
