@@ -24,12 +24,13 @@ class _Tables(TypedDict):
 class _AuditTables(TypedDict):
     """What only tests, tools and manuals read."""
 
-    suites: list[tuple[int, bytes, bytes]]
-    """IANA number, name in SSL_CIPHER (OpenSSL's), name in the log."""
+    suites: list[tuple[int, bytes, bytes, int, int]]
+    """What a client offers, in the order of its preference: IANA number, name in SSL_CIPHER (OpenSSL's), name in the
+    log, key exchange (1 ECDHE, 2 static ECDH, 3 RSA), type of the server's key (1 RSA, 2 EC)."""
     alerts: list[tuple[int, bytes]]
     """IANA number, name."""
-    errors: list[tuple[int, int, bytes]]
-    """BearSSL's error (BR_ERR_*), the alert that it becomes, words for the log."""
+    errors: list[tuple[int, int, bytes, bytes]]
+    """BearSSL's error, the alert that it becomes, its name (BR_ERR_*), words for the log."""
     operations: list[tuple[int, bytes, int, int, int, int, bool, bytes]]
     """The key port: number, name, least and most payload bytes of the request, the states in which it is allowed
     (bit n: state n of bw_key_state in tables.h), the state after it (0: unchanged), whether it is answered, what it
@@ -132,10 +133,6 @@ class _Outgoing(Protocol):
     @property
     def verify(self) -> bool:
         """--verify-cert, not --no-verify-cert."""
-
-    @property
-    def client_cert(self) -> bool:
-        """-y, not -Y."""
 
     @property
     def verbosity(self) -> int:

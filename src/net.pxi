@@ -18,6 +18,9 @@ cdef enum Await:
     AWAIT_FINISHED = 20
     AWAIT_CIPHER_SPEC = 256     # a record of its own
 
+cdef enum:
+    HELLO_REQUEST = 0           # awaited nowhere: a client is asked for another handshake with it
+
 cdef enum End:
     END_NOT = 0
     END_OUTPUT = 1          # prog closed its stdout; everything is sent

@@ -2,9 +2,6 @@
 #
 # What is not application data comes back opened from key over the port.
 
-cdef enum:
-    HELLO_REQUEST = 0
-
 cdef void net_renegotiation(Net *net, const uint8_t *p, size_t n) noexcept nogil:
     """A handshake message after the handshake: a wish for another one is refused politely (RFC 5746 section 4.4).
 

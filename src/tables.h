@@ -248,7 +248,7 @@ static const bw_op bw_ops[] = {
 	{ BW_OP_AWAIT_FINISHED, "await-finished", 32, 48, BW_IN(BW_FINISHED_SENT), BW_FINISHED_DUE, 1,
 	  "transcript hash in; verify data out; the master secret is wiped" },
 	{ BW_OP_OPEN_FINISHED, "open-finished", 0, 0, BW_IN(BW_FINISHED_DUE) | BW_IN(BW_FINISHED_OPENED), BW_FINISHED_OPENED, 1,
-	  "nothing in; the one record in the ring opened, as by open" },
+	  "nothing in; the one record in the ring opened: type and text out, or the alert that refuses it, as by open" },
 	{ BW_OP_BEGIN, "begin", 0, 0, BW_IN(BW_FINISHED_OPENED), BW_RUNNING, 0,
 	  "nothing in; prog starts, application data flows" },
 	/* both */

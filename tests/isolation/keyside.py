@@ -32,6 +32,8 @@ from tests.wire.signatures import sign
 STATES = (
     "same", "start", "loaded", "exchanged", "peer-known", "derived", "peer-verified", "client-finished", "opened",
     "server-finished", "running",
+    "client-start", "trusting", "chain-good", "params-good", "agreed", "signed", "finished-sent", "finished-due",
+    "finished-opened",
 )  # fmt: skip
 PAGE = 4096
 MESSAGE_ROOM = 1 << 17

@@ -12,53 +12,16 @@ from hypothesis import strategies as st
 
 from bearwrap import _bear
 from tests.certs import Certs
+from tests.unit.vectors import Reader, Refuse, need, whole
 from tests.wire.messages import Hello, vec
 from tests.wire.names import TLS10, TLS11, TLS12, Alert, Msg
 
 # TLS 1.0 on purpose
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 
-NAMES = {code: name.decode() for code, name, _ in _bear.audit_tables()["suites"]}
+NAMES = {code: name.decode() for code, name, *_ in _bear.audit_tables()["suites"]}
 POINTS = {23: 65, 24: 97, 25: 133, 29: 32}  # named group -> bytes of its point
 DOWNGRADE = b"DOWNGRD\0"
-
-
-class Refuse(Exception):
-    """The model's refusal, with the alert."""
-
-
-class Reader:
-    """Vectors of RFC 5246 section 4; too short is decode_error."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-
-    def bytes(self, n: int) -> bytes:
-        need(n <= len(self.data), Alert.DECODE_ERROR)
-        found, self.data = self.data[:n], self.data[n:]
-        return found
-
-    def number(self, width: int) -> int:
-        return int.from_bytes(self.bytes(width), "big")
-
-    def vector(self, width: int) -> bytes:
-        return self.bytes(self.number(width))
-
-    def end(self) -> None:
-        need(not self.data, Alert.DECODE_ERROR)
-
-
-def need(condition: object, alert: int) -> None:
-    if not condition:
-        raise Refuse(alert)
-
-
-def whole(data: bytes, width: int) -> bytes:
-    """The one vector that fills a message or an extension."""
-    reader = Reader(data)
-    found = reader.vector(width)
-    reader.end()
-    return found
 
 
 # ---- the model of ServerHello ----

@@ -13,13 +13,15 @@ from bearwrap import _bear
 from tests.harness import ROOT
 
 TABLES, AUDIT = _bear.tables(), _bear.audit_tables()
-SUITES = {number: (openssl.decode(), log.decode()) for number, openssl, log in AUDIT["suites"]}
+SUITES = {number: (openssl.decode(), log.decode()) for number, openssl, log, _, _ in AUDIT["suites"]}
 ALERTS = {number: name.decode() for number, name in AUDIT["alerts"]}
-ERRORS = {error: (alert, text.decode()) for error, alert, text in AUDIT["errors"]}
+ERRORS = {error: (alert, text.decode()) for error, alert, _, text in AUDIT["errors"]}
 OPERATIONS = AUDIT["operations"]
 SOURCE = (ROOT / "src" / "tables.h").read_text()
 STATES = re.findall(r"BW_\w+", SOURCE[SOURCE.index("enum bw_key_state") :].split("};")[0])
-START, RUNNING = STATES.index("BW_START"), STATES.index("BW_RUNNING")
+SERVER_START, CLIENT_START, RUNNING = (STATES.index(f"BW_{name}") for name in ("START", "CLIENT_START", "RUNNING"))
+ECDHE, ECDH, RSA = 1, 2, 3  # BW_ECDHE and the like: how a suite exchanges keys
+RSA_KEY, EC_KEY = 1, 2  # BR_KEYTYPE_*: the server's key
 MESSAGE_MAX = 131072
 FIRST_EVENT = 64
 
@@ -27,11 +29,12 @@ FIRST_EVENT = 64
 NOT_REPORTED = {"BR_ERR_OK", "BR_ERR_X509_OK", "BR_ERR_IO", "BR_ERR_RECV_FATAL_ALERT", "BR_ERR_SEND_FATAL_ALERT"}
 
 
-def bearssl_constants() -> dict[str, int]:
+def bearssl_constants(prefix: str = "BR_ERR_") -> dict[str, int]:
     for folder in (ROOT / "vendor" / "bearssl" / "source" / "inc", Path("/usr/include")):
         if (folder / "bearssl.h").exists():
             text = "".join(path.read_text() for path in sorted(folder.glob("bearssl_*.h")))
-            return {name: int(n) for name, n in re.findall(r"^#define (BR_ERR_\w+)\s+(\d+)", text, re.MULTILINE)}
+            found = re.findall(rf"^#define ({prefix}\w+)\s+(\d+|0x[0-9A-Fa-f]+)$", text, re.MULTILINE)
+            return {name: int(n, 0) for name, n in found}
     pytest.skip("no BearSSL headers")
 
 
@@ -49,12 +52,19 @@ def test_every_error_of_bearssl_has_a_row() -> None:
 
 
 def test_every_error_has_an_alert_and_words() -> None:
-    assert unique([error for error, _, _ in AUDIT["errors"]])
-    assert unique([text for _, _, text in AUDIT["errors"]])
+    assert unique([error for error, _, _, _ in AUDIT["errors"]])
+    assert unique([text for _, _, _, text in AUDIT["errors"]])
     for alert, text in ERRORS.values():
         assert alert in ALERTS
         assert alert != 0, "close_notify is no error"
         assert re.fullmatch(r"[A-Za-z][ -~]+", text)
+
+
+def test_errors_have_the_names_of_the_header() -> None:
+    """s6-tlsc prints them."""
+    constants = bearssl_constants()
+    for error, _, symbol, _ in AUDIT["errors"]:
+        assert constants[symbol.decode()] == error
 
 
 def test_an_unlisted_error_is_an_internal_one() -> None:
@@ -99,16 +109,70 @@ def test_the_alerts_of_the_source_are_in_the_table() -> None:
 # suites, groups, versions
 
 
+ENCRYPTIONS = {  # of the registry: in OpenSSL's names, in the log
+    "AES_128_GCM_SHA256": ("AES128-GCM-SHA256", "AES128/GCM"),
+    "AES_256_GCM_SHA384": ("AES256-GCM-SHA384", "AES256/GCM"),
+    "AES_128_CCM": ("AES128-CCM", "AES128/CCM"),
+    "AES_256_CCM": ("AES256-CCM", "AES256/CCM"),
+    "AES_128_CCM_8": ("AES128-CCM8", "AES128/CCM8"),
+    "AES_256_CCM_8": ("AES256-CCM8", "AES256/CCM8"),
+    "AES_128_CBC_SHA": ("AES128-SHA", "AES128/CBC + SHA1"),
+    "AES_256_CBC_SHA": ("AES256-SHA", "AES256/CBC + SHA1"),
+    "AES_128_CBC_SHA256": ("AES128-SHA256", "AES128/CBC + SHA256"),
+    "AES_256_CBC_SHA256": ("AES256-SHA256", "AES256/CBC + SHA256"),
+    "AES_256_CBC_SHA384": ("AES256-SHA384", "AES256/CBC + SHA384"),
+    "CHACHA20_POLY1305_SHA256": ("CHACHA20-POLY1305", "ChaCha20+Poly1305"),
+    "3DES_EDE_CBC_SHA": ("DES-CBC3-SHA", "3DES/CBC + SHA1"),
+}
+EXCHANGES = {  # ... and the numbers of the table
+    "ECDHE_ECDSA": ("ECDHE-ECDSA-", "ECDSA + ECDHE + ", ECDHE, EC_KEY),
+    "ECDHE_RSA": ("ECDHE-RSA-", "RSA + ECDHE + ", ECDHE, RSA_KEY),
+    "ECDH_ECDSA": ("ECDH-ECDSA-", "ECDSA + ECDH + ", ECDH, EC_KEY),
+    "ECDH_RSA": ("ECDH-RSA-", "RSA + ECDH + ", ECDH, EC_KEY),  # RSA signs the certificate, its key is for ECDH
+    "RSA": ("", "RSA + ", RSA, RSA_KEY),
+}
+
+
+def registered_suites() -> dict[int, tuple[bytes, bytes, int, int]]:
+    """What the row of each suite of the registry must be, by BearSSL's header, which has IANA's names."""
+    rows = {}
+    for name, suite in bearssl_constants("BR_TLS_").items():
+        kind, _, encryption = name.removeprefix("BR_TLS_").partition("_WITH_")
+        if kind in EXCHANGES and encryption in ENCRYPTIONS:
+            (openssl, log, exchange, key), (openssl_end, log_end) = EXCHANGES[kind], ENCRYPTIONS[encryption]
+            newer = "" if log_end.endswith("SHA1") else " (TLS 1.2+)"
+            rows[suite] = (openssl + openssl_end).encode(), (log + log_end + newer).encode(), exchange, key
+    return rows
+
+
+def test_suites_are_the_registrys() -> None:
+    """Each that BearSSL knows and no other, with the names and the key exchange that its number stands for."""
+    assert {suite: tuple(rest) for suite, *rest in AUDIT["suites"]} == registered_suites()
+    assert unique([suite for suite, *_ in AUDIT["suites"]])
+
+
 def test_suites_have_openssls_names() -> None:
+    """OpenSSL 3 has no static ECDH, and 3DES only where it was built so."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers("ALL:@SECLEVEL=0")
     known = {row["id"] & 0xFFFF: row["name"] for row in context.get_ciphers()}
-    assert {number: known[number] for number in SUITES} == {number: name for number, (name, _) in SUITES.items()}
+    ours = {number: name for number, (name, _) in SUITES.items()}
+    missing = {name for number, name in ours.items() if number not in known}
+    assert all(name.startswith("ECDH-") or name.endswith("DES-CBC3-SHA") for name in missing), missing
+    assert {n: known[n] for n in ours if n in known} == {n: name for n, name in ours.items() if n in known}
+
+
+def test_a_client_prefers_forward_secrecy() -> None:
+    """ECDHE, then ECDH, then RSA; in the first the ciphers of -c come in their order."""
+    exchanges = [exchange for _, _, _, exchange, _ in AUDIT["suites"]]
+    assert exchanges == sorted(exchanges)
+    assert set(exchanges) == {ECDHE, ECDH, RSA}
 
 
 def test_ciphers_and_suites_are_the_same_ones() -> None:
+    """-c names the suites at the head of the table, all others are a client's alone."""
     listed = [suite for _, _, ecdsa, rsa in TABLES["ciphers"] for suite in (ecdsa, rsa)]
-    assert listed == [number for number, _, _ in AUDIT["suites"]]
+    assert listed == [number for number, *_ in AUDIT["suites"]][: len(listed)]
     assert unique(listed)
     assert unique([name for name, *_ in TABLES["ciphers"]])
     for _, _, ecdsa, rsa in TABLES["ciphers"]:
@@ -142,7 +206,7 @@ def test_versions_rise() -> None:
 
 
 def test_each_operation_has_a_size_a_place_and_a_word() -> None:
-    assert [row[0] for row in OPERATIONS] == list(range(1, len(OPERATIONS) + 1))
+    assert sorted(row[0] for row in OPERATIONS) == list(range(1, len(OPERATIONS) + 1))
     assert unique([row[1] for row in OPERATIONS])
     for _, name, least, most, after, then, replies, doc in OPERATIONS:
         assert re.fullmatch(rb"[a-z]+(-[a-z]+)*", name)
@@ -159,46 +223,77 @@ def test_numbers_of_operations_and_events_are_apart() -> None:
     assert len(OPERATIONS) < FIRST_EVENT
 
 
-def test_the_enum_and_the_table_have_one_order() -> None:
+def test_the_enum_and_the_table_agree() -> None:
     listed = re.findall(r"BW_OP_\w+", SOURCE[SOURCE.index("enum bw_op_id") :].split("};")[0])
     assert listed[-1] == "BW_OP_LAST"
-    assert [name.removeprefix("BW_OP_").lower().replace("_", "-").encode() for name in listed[:-1]] == [
-        row[1] for row in OPERATIONS
-    ]
+    names = [name.removeprefix("BW_OP_").lower().replace("_", "-").encode() for name in listed[:-1]]
+    assert dict(enumerate(names, 1)) == {number: name for number, name, *_ in OPERATIONS}
 
 
-def paths() -> dict[int, list[bytes]]:
-    """The shortest sequence of operations into each state, from the start."""
-    found: dict[int, list[bytes]] = {START: []}
-    todo = deque([START])
+def states(mask: int) -> set[int]:
+    return {state for state in range(len(STATES)) if mask >> state & 1}
+
+
+def reached(start: int) -> set[int]:
+    """Every state that operations lead to, and the start."""
+    found, todo = {start}, deque([start])
     while todo:
         state = todo.popleft()
-        for _, name, _, _, after, then, _, _ in OPERATIONS:
+        for _, _, _, _, after, then, _, _ in OPERATIONS:
             if after >> state & 1 and then and then not in found:
-                found[then] = [*found[state], name]
+                found.add(then)
                 todo.append(then)
     return found
 
 
+def ways(state: int) -> list[list[bytes]]:
+    """Every sequence of operations from a state to application data; what leaves the state as it is, is left out."""
+    if state == RUNNING:
+        return [[]]
+    return [
+        [name, *rest]
+        for _, name, _, _, after, then, _, _ in OPERATIONS
+        if after >> state & 1 and then and then != state
+        for rest in ways(then)
+    ]
+
+
 def test_every_state_and_every_operation_is_reachable() -> None:
-    reached = paths()
-    assert set(reached) == set(range(1, len(STATES)))
+    server, client = reached(SERVER_START), reached(CLIENT_START)
+    assert server | client == set(range(1, len(STATES)))
     for _, name, _, _, after, *_ in OPERATIONS:
-        assert any(after >> state & 1 for state in reached), name
+        assert states(after) <= server | client, name
 
 
-def test_the_shortest_way_to_application_data_is_the_whole_handshake() -> None:
-    assert paths()[RUNNING] == [
-        b"load", b"exchange", b"derive", b"finished-client", b"open", b"finished-server", b"run",
+def test_the_roles_meet_in_running_alone() -> None:
+    """So a server's key serves no operation of a client's handshake, and the reverse; five serve both, by name."""
+    server, client = reached(SERVER_START), reached(CLIENT_START)
+    assert server & client == {RUNNING}
+    both = {name for _, name, _, _, after, *_ in OPERATIONS if states(after) & server and states(after) & client}
+    assert both == {b"transcript", b"seal", b"resume", b"end-input", b"drop-output"}
+
+
+def test_every_way_to_application_data() -> None:
+    """The whole handshake, with or without a client's certificate, with or without the server's ephemeral key."""
+    assert ways(SERVER_START) == [
+        [b"load", b"exchange", *chain, b"derive", *verify, b"finished-client", b"open", b"finished-server", b"run"]
+        for chain in ([b"peer-chain"], [])
+        for verify in ([b"peer-verify"], [])
+    ]
+    assert ways(CLIENT_START) == [
+        [b"trust", b"server-chain", *params, b"agree", *sign, b"send-finished", b"await-finished", b"open-finished",
+         b"begin"]
+        for params in ([b"server-params"], [])
+        for sign in ([b"client-sign"], [])
     ]  # fmt: skip
 
 
 def test_no_operation_leads_back() -> None:
-    """What moves the state moves it on, so nothing happens twice; `open` alone may repeat, where it got."""
+    """What moves the state moves it on, so nothing happens twice; opening alone may repeat, where it got."""
     for _, name, _, _, after, then, _, _ in OPERATIONS:
-        before = [state for state in range(len(STATES)) if after >> state & 1]
         if then:
-            assert all(state < then or (name == b"open" and state == then) for state in before), name
+            behind = states(after) & reached(then)
+            assert behind == ({then} if name in (b"open", b"open-finished") else set()), name
 
 
 def test_the_tables_are_fresh_each_time() -> None:

@@ -126,7 +126,7 @@ class Aead:
 
 
 class Cbc:
-    """AES or 3DES in CBC mode with HMAC, MAC then encrypt (RFC 5246 6.2.3.2); the IV is chained in TLS 1.0, else explicit."""
+    """AES or 3DES in CBC mode with HMAC, MAC then encrypt (RFC 5246 6.2.3.2); the IV is chained in TLS 1.0."""
 
     def __init__(self, suite: Suite, version: int, key: bytes, iv: bytes, mac_key: bytes) -> None:
         self.key, self.iv, self.mac_key, self.hash = key, iv, mac_key, suite.mac

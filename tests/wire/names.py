@@ -1,7 +1,8 @@
 """Registry numbers that the wire tests speak.
 
 Source: the IANA "TLS Parameters" registries; the cipher suites are those of RFC 5289, 7905 and 8422 that
-`-c` can name, and of RFC 5246, 5288, 6655 and 7251 what a client offers besides. Plain IntEnums, so that a row can put any other number in their place.
+`-c` can name, and of RFC 5246, 5288, 6655 and 7251 what a client offers besides. Plain IntEnums, so that a row can put
+any other number in their place.
 """
 
 from __future__ import annotations
