@@ -25,8 +25,8 @@ from typing import Any
 import plot
 import report
 import stages
-from measures import Measure, Settings, plan
-from peers import PEERS, REFERENCE, Peer, why_absent
+from measures import Measure, Settings, applies, plan
+from peers import CLIENT_REFERENCE, PEERS, REFERENCE, Peer, why_absent
 from prepare import BenchError, build_tools, make_certificates, make_folder
 from run import Progress, Run
 
@@ -52,11 +52,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--seconds", type=float, help=f"of one sample, default {DEFAULT_SECONDS:g}")
     add("--streams", type=int, default=3, help="at a time for connections/s, default 3")
     add("--held", default=DEFAULT_HELD, metavar="N,N", help=f"for memory, default {DEFAULT_HELD}")
-    add("--targets", choices=("wrapper", "speed", "all"), default="wrapper", help="default wrapper")
+    groups = ("wrapper", "client", "speed", "all")
+    add("--targets", action="append", choices=groups, help="repeatable; default wrapper and client")
     add("--json", type=Path, metavar="FILE", help="write every sample")
     add("--svg", type=Path, metavar="FILE", help="write a picture of the ratios")
     add("--list", action="store_true", help="list measures and peers, then stop")
     options = parser.parse_args(argv)
+    options.targets = options.targets or ["wrapper", "client"]
     options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else DEFAULT_ROUNDS)
     options.seconds = options.seconds or (QUICK_SECONDS if options.quick else DEFAULT_SECONDS)
     if not (1 <= options.rounds <= 1000 and 0.1 <= options.seconds <= 30 and 1 <= options.streams <= 64):
@@ -122,6 +124,7 @@ def write_json(path: Path, run: Run, verdicts: list[dict[str, Any]], interrupted
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "machine": machine(),
         "reference": REFERENCE,
+        "client_reference": CLIENT_REFERENCE,
         "rounds": run.rounds,
         "seconds": run.settings.seconds,
         "interrupted": interrupted,
@@ -179,13 +182,17 @@ def main(argv: list[str]) -> int:
     try:
         measures, startup = choose_measures(options)
         if options.list:
-            names = [f"{m.name:<20}{m.title}" for m in measures]
+            names = [f"{m.name:<26}{m.title}" for m in measures]
             print("\n".join(names + ["startup"] * startup))
-            print("\n".join(f"{p.name:<20}{p.what}: {why_absent(p) or 'there'}" for p in PEERS))
+            print("\n".join(f"{p.name:<26}{p.what}: {why_absent(p) or 'there'}" for p in PEERS))
             return 0
         peers = choose_peers(options)
         if not peers:
             raise BenchError("no peer to measure")
+        measures = [measure for measure in measures if any(applies(measure, peer) for peer in peers)]
+        startup = startup and any(peer.side == "server" for peer in peers)
+        if not (measures or startup):
+            raise BenchError("no peer that takes part in this measure")
         tools = build_tools()
         folder = make_folder()
         settings = Settings(tools, make_certificates(folder), folder, options.seconds)

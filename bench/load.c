@@ -346,7 +346,7 @@ static int usage(void) {
     fprintf(stderr,
             "usage: load --port N [--mode handshake|download|upload|hold] [--host IPV4] [--streams N]\n"
             "            [--count N] [--seconds S] [--bytes N] [--echo N] [--cipher LIST] [--tls 1.2|1.3]\n"
-            "            [--plain] [--name SNI] [--timeout S] [--limit S] [--samples]\n");
+            "            [--plain] [--name SNI] [--anchors FILE] [--timeout S] [--limit S] [--samples]\n");
     return 2;
 }
 
@@ -355,7 +355,7 @@ static int parse(int argc, char **argv) {
         {"host", 1, 0, 'h'},    {"port", 1, 0, 'p'},    {"mode", 1, 0, 'm'},  {"streams", 1, 0, 's'},
         {"count", 1, 0, 'c'},   {"seconds", 1, 0, 'd'}, {"bytes", 1, 0, 'b'}, {"echo", 1, 0, 'e'},
         {"cipher", 1, 0, 'C'},  {"tls", 1, 0, 't'},     {"plain", 0, 0, 'P'}, {"name", 1, 0, 'n'},
-        {"timeout", 1, 0, 'T'}, {"limit", 1, 0, 'L'},   {"samples", 0, 0, 'S'},
+        {"timeout", 1, 0, 'T'}, {"limit", 1, 0, 'L'},   {"samples", 0, 0, 'S'}, {"anchors", 1, 0, 'a'},
         {0, 0, 0, 0}};
     int option, plain = 0, count_given = 0;
 
@@ -369,6 +369,7 @@ static int parse(int argc, char **argv) {
             case 'e': echo_bytes = atol(optarg); break;
             case 'C': config.ciphers = optarg; break;
             case 'P': plain = 1; break;
+            case 'a': config.anchors = optarg; break;
             case 'n': config.server_name = optarg; break;
             case 'T': config.io_timeout_s = atoi(optarg); break;
             case 'L': limit_s = atol(optarg); break;
@@ -399,7 +400,7 @@ int main(int argc, char **argv) {
     if (parse(argc, argv) < 0) return usage();
     signal(SIGPIPE, SIG_IGN);
     if (wire_setup(&config) < 0) {
-        fprintf(stderr, "load: cipher list or TLS version refused\n");
+        fprintf(stderr, "load: cipher list, TLS version or anchors refused\n");
         return 2;
     }
     if (mode == HOLD) {

@@ -1,7 +1,7 @@
 """measures - what is measured, and how one sample of it is taken.
 
 A sample is one run of the load generator against one peer, with the peer's own processor time beside
-it. Rounds, order and ratios are not decided here.
+it; clients.py takes those of the client measures. Rounds, order and ratios are not decided here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peers import OPENSSL_CIPHERS, Peer, Setup
+from peers import CLIENT_REFERENCE, OPENSSL_CIPHERS, REFERENCE, Peer, Setup
 from prepare import BenchError, Certificate, Tools, run_json
 from server import Server, free_port, machine_seconds
 
@@ -32,7 +32,8 @@ class Measure:
     """One row of the plan.
 
     kind: "rate" (connections/s), "latency" (ms to the first byte back), "bulk" (MB/s, 10^6 bytes) or
-    "memory" (KiB a connection). `held`: connections held open, for "memory".
+    "memory" (KiB a connection). `held`: connections held open, for "memory". `side`: which of the two
+    programs of a connection is measured, "server" or "client".
     """
 
     name: str
@@ -44,6 +45,17 @@ class Measure:
     streams: int = 1
     nodelay: bool = True
     held: int = 0
+    side: str = "server"
+
+    @property
+    def subject(self) -> str:
+        """The peer of ours that the measure is about."""
+        return "s6-tlsc" if self.side == "client" else "ours"
+
+    @property
+    def reference(self) -> str:
+        """The peer that all ratios are to."""
+        return CLIENT_REFERENCE if self.side == "client" else REFERENCE
 
     @property
     def unit(self) -> str:
@@ -81,11 +93,22 @@ def plan(streams: int, held: list[int]) -> list[Measure]:
     for count in held:
         title = f"PSS per idle connection, {count} held"
         measures.append(Measure(f"memory-{count}", title, "memory", mode="hold", held=count))
+    for cipher, words in (("default", "ChaCha20-Poly1305"), ("aes128", "AES-128-GCM")):
+        for mode in ("download", "upload"):
+            title = f"{mode} by a client, {words}, 1 stream"
+            measures.append(Measure(f"client-{mode}-{cipher}", title, "bulk", "ecdsa", cipher, mode, side="client"))
+    title = "client processes/s, each one connection, ECDSA P-256, 1 at a time"
+    measures.append(Measure("client-connections-ecdsa", title, "rate", side="client"))
     return measures
 
 
 def applies(measure: Measure, peer: Peer) -> bool:
-    """Clear text has no cipher and no certificate to choose: once is enough."""
+    """Servers and clients have measures of their own; the cipher alone stands beside a client's bulk.
+
+    Clear text has no cipher and no certificate to choose: once is enough.
+    """
+    if measure.side != peer.side:
+        return peer.side == "aead" and measure.side == "client" and measure.kind == "bulk"
     if peer.tls:
         return True
     return measure.certificate == "ecdsa" and measure.cipher == "default" and measure.nodelay
@@ -97,6 +120,17 @@ class Sample:
 
     value: float
     detail: dict[str, Any]
+
+
+def bytes_of_a_sample(speed: float, seconds: float) -> int:
+    """How much to send, in whole MiB, at so many bytes a second."""
+    return min(max(int(speed * seconds), LEAST_BYTES), MOST_BYTES) >> 20 << 20
+
+
+def machine_use(before: tuple[float, float], known: float) -> dict[str, float]:
+    """Processor time of the machine since `before`, and what of it was not in the `known` seconds."""
+    busy, total = (now - then for now, then in zip(machine_seconds(), before, strict=True))
+    return {"machine_seconds": round(total, 2), "other_cpu_seconds": round(max(0.0, busy - known), 2)}
 
 
 class Station:
@@ -132,8 +166,7 @@ class Station:
         """A few connections that do not count; for bulk they say how much to send."""
         if self.measure.kind == "bulk":
             speed = self._load("--bytes", str(self._bytes))["mb_per_second"] * 1e6
-            wanted = int(speed * self.settings.seconds)
-            self._bytes = min(max(wanted, LEAST_BYTES), MOST_BYTES) >> 20 << 20
+            self._bytes = bytes_of_a_sample(speed, self.settings.seconds)
         elif self.measure.kind == "memory":
             self._load_as("handshake", "--count", "1")
         else:
@@ -154,7 +187,6 @@ class Station:
             result = self._load("--seconds", str(self.settings.seconds), "--streams", streams, "--samples")
         settled = self.server.settle()
         cpu = self.server.cpu_seconds() - before
-        busy, total = (now - then for now, then in zip(machine_seconds(), machine, strict=True))
         detail = {
             "suite": result["suite"],
             "connections": result["connections"],
@@ -163,8 +195,7 @@ class Station:
             "settle_seconds": round(settled, 3),
             "server_cpu_seconds": round(cpu, 3),
             "client_cpu_seconds": result["client_cpu_seconds"],
-            "machine_seconds": round(total, 2),
-            "other_cpu_seconds": round(max(0.0, busy - cpu - result["client_cpu_seconds"]), 2),
+            **machine_use(machine, cpu + result["client_cpu_seconds"]),
         }
         if self.measure.kind == "bulk":
             detail["bytes"] = result["bytes"]

@@ -1,7 +1,8 @@
-"""peers - the servers that are compared, one row each.
+"""peers - the servers and the clients that are compared, one row each.
 
 A peer is a name, a way to find out whether it is there, and a function from a Setup to a command
-line. All of them listen on 127.0.0.1 and run the same wrapped program.
+line. All servers listen on 127.0.0.1 and run the same wrapped program; all clients connect to the
+same server.
 """
 
 from __future__ import annotations
@@ -9,22 +10,27 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prepare import ROOT, Certificate
+from prepare import LOAD, ROOT, Certificate
 
 HELP_TIMEOUT_S = 10.0
 JAIL = "/var/lib/tlswrapper/empty"
 # What `aes128` means to those who take OpenSSL's names, and to the client for those who take none.
 OPENSSL_CIPHERS = {"aes128": "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"}
 TLSWRAPPER_CIPHERS = {"aes128": ["-c", "AES_128_GCM_SHA256"]}
+SERVER_NAME = "bench.test"
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a server is started with. `cipher` is "default" or a key of the tables above."""
+    """What a server is started with, or a client: then `program` is what it does.
+
+    `cipher` is "default" or a key of the tables above.
+    """
 
     port: int
     certificate: Certificate
@@ -48,6 +54,7 @@ class Peer:
     needs: tuple[str, ...] = ()
     root: bool = False
     per_connection: bool = False  # the program found is started once a connection
+    side: str = "server"  # or "client", or "aead": no connection, only the speed of the cipher
 
 
 def our_folder() -> Path:
@@ -55,9 +62,12 @@ def our_folder() -> Path:
     return Path(os.environ.get("BEARWRAP_BIN", ROOT / "build" / "bin")).resolve()
 
 
-def _ours() -> str | None:
-    path = our_folder() / "tlswrapper"
-    return str(path) if os.access(path, os.X_OK) else None
+def _ours(name: str) -> Callable[[], str | None]:
+    def find() -> str | None:
+        path = our_folder() / name
+        return str(path) if os.access(path, os.X_OK) else None
+
+    return find
 
 
 def _serve() -> str | None:
@@ -140,11 +150,41 @@ def _s6_environment(setup: Setup) -> dict[str, str]:
     return {"KEYFILE": setup.certificate.key, "CERTFILE": setup.certificate.chain}
 
 
+def _client_command(binary: str, setup: Setup) -> list[str]:
+    """As the other client: no name is looked up, no small packet waits, close_notify both ways."""
+    return [binary, "-H", "-D", "-S", "-k", SERVER_NAME, "127.0.0.1", str(setup.port), *setup.program]
+
+
+def _client_environment(setup: Setup) -> dict[str, str]:
+    return {"CAFILE": setup.certificate.chain}
+
+
+def _load_command(binary: str, setup: Setup) -> list[str]:
+    argv = [binary, "--port", str(setup.port), "--name", SERVER_NAME, "--anchors", setup.certificate.chain]
+    mode, *more = setup.program[1:]
+    return [*argv, "--mode", mode, *(["--bytes", *more] if more else [])]
+
+
+def _aead_command(binary: str, setup: Setup) -> list[str]:
+    cipher = "aes-128-gcm" if setup.cipher == "aes128" else "chacha20-poly1305"
+    seconds, size = "1", "16384"
+    return [binary, "speed", "-evp", cipher, "-bytes", size, "-seconds", seconds, "-mr"]
+
+
+def _records_command(binary: str, setup: Setup) -> list[str]:
+    return [sys.executable, binary, setup.cipher, setup.program[1]]
+
+
+def _records() -> str | None:
+    path = ROOT / "bench" / "records.py"
+    return str(path) if any((ROOT / "bearwrap").glob("_bear.*.so")) else None
+
+
 PEERS = (
     Peer(
         "ours",
         "tcpserver + build/bin/tlswrapper",
-        _ours,
+        _ours("tlswrapper"),
         _ours_command,
         needs=("tcpserver",),
         root=True,
@@ -169,8 +209,26 @@ PEERS = (
         lambda binary, setup: _tcpserver(setup, setup.program),
         tls=False,
     ),
+    Peer(
+        "s6-tlsc",
+        "client: build/bin/s6-tlsclient, which connects and is s6-tlsc then",
+        _ours("s6-tlsclient"),
+        _client_command,
+        _client_environment,
+        side="client",
+    ),
+    Peer(
+        "openssl",
+        "client: the load generator",
+        lambda: str(LOAD),
+        _load_command,
+        side="client",
+    ),
+    Peer("aead", "openssl speed, one core, no records", _which("openssl"), _aead_command, side="aead"),
+    Peer("records", "our record layer alone, one core", _records, _records_command, side="aead"),
 )
 REFERENCE = "original"
+CLIENT_REFERENCE = "openssl"
 
 
 def why_absent(peer: Peer) -> str | None:

@@ -1,7 +1,7 @@
 """plot - the ratios of a run as an SVG picture, written by hand: no library is needed for dots on a line.
 
 One row per measure and peer; a dot per round, a bar at the median, on a logarithmic scale around
-1 = the reference. Green lies on the better side of 1, red on the other.
+1 = the measure's reference. Green lies on the better side of 1, red on the other.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from html import escape
 from math import ceil, floor, log2
 from statistics import median
 
-from peers import REFERENCE
 from report import Outcome
 
 ROW, LEFT, RIGHT, TOP, BOTTOM = 20, 290, 90, 46, 34
@@ -22,9 +21,10 @@ def svg(outcomes: list[Outcome]) -> str:
     rows = []
     for outcome in outcomes:
         for peer in outcome.samples:
-            ratios = outcome.ratios(peer, REFERENCE)
-            if peer != REFERENCE and ratios:
+            ratios = outcome.ratios(peer, outcome.measure.reference)
+            if peer != outcome.measure.reference and ratios:
                 rows.append((outcome.measure, peer, ratios))
+    references = sorted({measure.reference for measure, _, _ in rows}, reverse=True)
     every = [ratio for _, _, ratios in rows for ratio in ratios if ratio > 0]
     low = min([floor(log2(ratio)) for ratio in every] + [-1])
     high = max([ceil(log2(ratio)) for ratio in every] + [1])
@@ -41,7 +41,7 @@ def svg(outcomes: list[Outcome]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
         f'viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12">',
         f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
-        text(10, 20, f"Ratio to {REFERENCE}, a dot per round, a bar at the median", weight="bold"),
+        text(10, 20, f"Ratio to {' or '.join(references)}, a dot per round, a bar at the median", weight="bold"),
         text(10, 36, "(<) marks measures where less is better"),
     ]
     for power in range(low, high + 1):

@@ -16,6 +16,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 COMMAND_TIMEOUT_S = 120
+BUILD = ROOT / "build" / "bench"
+LOAD = BUILD / "load"
 
 
 class BenchError(Exception):
@@ -29,6 +31,8 @@ class Tools:
     load: str
     program: str
     spawn: str
+    serve: str
+    fetch: str
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,15 @@ def build_tools() -> Tools:
     The wrapped program's own start is then the least that a program start can cost; and the client
     shares no page of a library with the servers, which would make their proportional size smaller.
     """
-    folder = ROOT / "build" / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    load = _compile_static(folder / "load", ["load.c", "wire.c"], ["-pthread"], ["-lssl", "-lcrypto"])
-    program = _compile_static(folder / "program", ["program.c"], [], [])
-    spawn = _compile(folder / "spawn", ["spawn.c"], [], [])
-    return Tools(load, program, spawn)
+    BUILD.mkdir(parents=True, exist_ok=True)
+    openssl = ["-lssl", "-lcrypto"]
+    return Tools(
+        load=_compile_static(LOAD, ["load.c", "wire.c"], ["-pthread"], openssl),
+        program=_compile_static(BUILD / "program", ["program.c"], [], []),
+        spawn=_compile(BUILD / "spawn", ["spawn.c"], [], []),
+        serve=_compile_static(BUILD / "serve", ["serve.c", "wire.c"], ["-pthread"], openssl),
+        fetch=_compile_static(BUILD / "fetch", ["fetch.c"], [], []),
+    )
 
 
 def _compile_static(target: Path, sources: list[str], flags: list[str], libraries: list[str]) -> str:
@@ -122,7 +129,7 @@ def make_certificates(folder: Path) -> dict[str, Certificate]:
     return made
 
 
-def run_json(argv: list[str], timeout_s: float) -> str:
+def run_json(argv: list[str], timeout_s: float, environment: dict[str, str] | None = None) -> str:
     """Run one of our programs and give back its stdout; raises BenchError when it fails.
 
     It gets a session of its own, so that an interrupt at the terminal reaches the driver alone.
@@ -134,6 +141,7 @@ def run_json(argv: list[str], timeout_s: float) -> str:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        env={**os.environ, **(environment or {})},
     )
     try:
         out, err = process.communicate(timeout=timeout_s)

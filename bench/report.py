@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from measures import Measure, Sample
-from peers import REFERENCE
+from peers import PEERS
 
 # Of all cores. Below this the driver itself and the kernel's own work are most of it.
 OTHER_WORK_NOTED = 0.10
@@ -67,6 +67,9 @@ TARGETS = (
 )
 
 
+_SIDES = {peer.name: peer.side for peer in PEERS}
+
+
 def percentile(values: list[float], share: float) -> float:
     """The value below which `share` of the sorted values lie (nearest rank)."""
     ordered = sorted(values)
@@ -110,11 +113,11 @@ _EXTRA_HEADS = {
 
 def lines(outcome: Outcome) -> list[str]:
     """One measure as a table."""
-    measure = outcome.measure
+    measure, reference = outcome.measure, outcome.measure.reference
     done = max((len(samples) for samples in outcome.samples.values()), default=0)
     rounds = f"{done} rounds" if done == outcome.rounds else f"{done} of {outcome.rounds} rounds"
     better = "higher is better" if measure.higher_is_better else "lower is better"
-    head = f"  {'peer':<11}{measure.unit:>10}{'min':>10}{'max':>10}  {'x ' + REFERENCE + ' (min .. max)':<26}"
+    head = f"  {'peer':<11}{measure.unit:>10}{'min':>10}{'max':>10}  {'x ' + reference + ' (min .. max)':<26}"
     out = [f"{measure.name}: {measure.title}; {rounds}; {better}", head + _EXTRA_HEADS[measure.kind]]
     suites: dict[str, list[str]] = {}
     for peer, samples in outcome.samples.items():
@@ -122,22 +125,37 @@ def lines(outcome: Outcome) -> list[str]:
         if not values:
             out.append(f"  {peer:<11}failed: {outcome.errors.get(peer, 'no sample')}")
             continue
-        ratios = outcome.ratios(peer, REFERENCE)
+        ratios = outcome.ratios(peer, reference)
         ratio = f"{median(ratios):.2f} ({min(ratios):.2f} .. {max(ratios):.2f})" if ratios else "-"
         row = f"  {peer:<11}{_number(median(values)):>10}{_number(min(values)):>10}{_number(max(values)):>10}"
-        out.append(f"{row}  {ratio:<26}{_extra(outcome, peer)}")
+        out.append(f"{row}  {ratio:<26}{_extra(outcome, peer)}".rstrip())
         if peer in outcome.errors:
             out.append(f"  {'':<11}{samples.count(None)} failed: {outcome.errors[peer]}")
         for suite in {sample.detail.get("suite", "") for sample in samples if sample} - {"", "clear"}:
             suites.setdefault(suite, []).append(peer)
     out += [f"  {suite}: {', '.join(names)}" for suite, names in suites.items()]
+    for client, parts in shares(outcome).items():
+        words = (f"{median(of):.0%} ({min(of):.0%} .. {max(of):.0%}) of {aead}" for aead, of in parts.items())
+        out.append(f"  share of one core's cipher speed: {client} {', '.join(words)}")
     other = outcome.other_work()
     if other > OTHER_WORK_NOTED:
         out.append(f"  note: other work took {other:.0%} of the machine meanwhile, the ratios are rough")
-    used = {name: {suite for suite, names in suites.items() if name in names} for name in ("ours", REFERENCE)}
-    if all(used.values()) and used["ours"] != used[REFERENCE]:
-        out.append(f"  note: ours and {REFERENCE} negotiated different suites, the ratio compares two things")
+    pair = (measure.subject, reference)
+    used = {name: {suite for suite, names in suites.items() if name in names} for name in pair}
+    if all(used.values()) and used[measure.subject] != used[reference]:
+        out.append(f"  note: {measure.subject} and {reference} negotiated different suites")
     return out
+
+
+def shares(outcome: Outcome) -> dict[str, dict[str, list[float]]]:
+    """For each client the share of the cipher's own speed on one core that it reached, a value per round."""
+    found: dict[str, dict[str, list[float]]] = {}
+    alone = [peer for peer in outcome.samples if _SIDES[peer] == "aead"]
+    for client in outcome.samples:
+        parts = {aead: of for aead in alone if (of := outcome.ratios(client, aead))}
+        if parts and client not in alone:
+            found[client] = parts
+    return found
 
 
 def verdict(target: Target, outcome: Outcome | None) -> dict[str, Any]:
@@ -170,12 +188,12 @@ def verdict(target: Target, outcome: Outcome | None) -> dict[str, Any]:
     }
 
 
-def verdicts(group: str, outcomes: dict[str, Outcome]) -> list[dict[str, Any]]:
-    """The targets of a group ("all": of all groups) that name a measure of this run."""
+def verdicts(groups: list[str], outcomes: dict[str, Outcome]) -> list[dict[str, Any]]:
+    """The targets of these groups ("all": of every one) that name a measure of this run."""
     return [
         verdict(target, outcomes[target.measure])
         for target in TARGETS
-        if group in ("all", target.group) and target.measure in outcomes
+        if ("all" in groups or target.group in groups) and target.measure in outcomes
     ]
 
 
@@ -184,7 +202,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
     measure = outcome.measure
     peers: dict[str, dict[str, Any]] = {}
     for peer, samples in outcome.samples.items():
-        values, ratios = outcome.values(peer), outcome.ratios(peer, REFERENCE)
+        values, ratios = outcome.values(peer), outcome.ratios(peer, measure.reference)
         peers[peer] = {
             "median": median(values) if values else None,
             "ratio": median(ratios) if ratios else None,
@@ -194,12 +212,17 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         }
         late = outcome.latencies_ms.get(peer)
         if late:
-            shares = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
-            peers[peer]["latency_ms"] = {name: round(percentile(late, share), 3) for name, share in shares}
+            parts_of = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+            peers[peer]["latency_ms"] = {name: round(percentile(late, share), 3) for name, share in parts_of}
     return {
         "name": measure.name,
         "title": measure.title,
         "unit": measure.unit,
+        "reference": measure.reference,
+        "shares": {
+            client: {aead: [round(value, 4) for value in of] for aead, of in parts.items()}
+            for client, parts in shares(outcome).items()
+        },
         "higher_is_better": measure.higher_is_better,
         "rounds": outcome.rounds,
         "other_work": round(outcome.other_work(), 3),

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 
 import report
 import stages
+from clients import AeadStation, ClientStation
 from measures import Measure, Settings, Station, applies
 from peers import Peer
 from prepare import BenchError
@@ -50,6 +51,15 @@ class Progress:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
+def station_for(measure: Measure, peer: Peer, settings: Settings) -> Station | ClientStation | AeadStation:
+    """What takes the samples of this peer."""
+    if peer.side == "aead":
+        return AeadStation(measure, peer, settings)
+    if peer.side == "client":
+        return ClientStation(measure, peer, settings)
+    return Station(measure, peer, settings)
+
+
 class Run:
     """One benchmark run: its outcomes are complete enough to print at any moment."""
 
@@ -58,6 +68,7 @@ class Run:
         self.starts_per_round = starts_per_round
         self.settings = settings
         self.peers = peers
+        self.servers = [peer for peer in peers if peer.side == "server"]
         self.outcomes: dict[str, report.Outcome] = {}
         self.stage_table = stages.StageTable({}, {}, {})
         self.failed = False
@@ -72,7 +83,7 @@ class Run:
                     continue
                 outcome.samples[peer.name] = []
                 try:
-                    station = stack.enter_context(Station(measure, peer, self.settings))
+                    station = stack.enter_context(station_for(measure, peer, self.settings))
                     outcome.latencies_ms[peer.name] = station.latencies_ms
                     station.warm_up()
                     station.latencies_ms.clear()
@@ -99,11 +110,11 @@ class Run:
 
     def startup(self, progress: Progress) -> None:
         """Both start-up tables."""
-        rows = stages.starts(self.settings, self.peers)
+        rows = stages.starts(self.settings, self.servers)
         measure = stages.milestone_measure()
         with ExitStack() as stack:
             stations = []
-            for peer in self.peers:
+            for peer in self.servers:
                 try:
                     station = stack.enter_context(Station(measure, peer, self.settings))
                     station.warm_up()
@@ -121,5 +132,5 @@ class Run:
         """How many samples the whole run takes."""
         count = sum(applies(measure, peer) for measure in measures for peer in self.peers)
         if startup:
-            count += len(stages.starts(self.settings, self.peers)) + len(self.peers)
+            count += len(stages.starts(self.settings, self.servers)) + len(self.servers)
         return count * self.rounds

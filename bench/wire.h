@@ -1,7 +1,8 @@
 /*
-wire.h - one client connection, in clear or over TLS
+wire.h - one connection, in clear or over TLS
 
-The load generator's only way to the network. Everything blocks, with a
+The load generator's only way to the network, and that of the server that the
+client measures have in common. Everything blocks, with a
 timeout on each system call, so that a server that stops answering ends as an
 error and not as a benchmark that hangs.
 */
@@ -17,6 +18,8 @@ struct wire_config {
     const char *host;        /* IPv4 address in dotted form */
     int port;
     const char *server_name; /* sent as SNI */
+    const char *anchors;     /* PEM file: verify the server's chain and name; NULL: accept any */
+    const char *chain, *key; /* PEM files: be a server, NULL: a client */
     const char *ciphers;     /* OpenSSL's list for TLS 1.2, NULL: its default */
     int tls_version;         /* TLS1_2_VERSION, TLS1_3_VERSION, 0: clear text */
     int io_timeout_s;        /* of each blocking system call */
@@ -44,6 +47,7 @@ uint64_t wire_now_ns(void);
 int wire_setup(struct wire_config *config);
 void wire_teardown(struct wire_config *config);
 int wire_open(struct wire *wire, const struct wire_config *config);
+int wire_accept(struct wire *wire, const struct wire_config *config, int listener);
 int wire_write_all(struct wire *wire, const void *data, size_t length);
 int wire_flush(struct wire *wire);
 ssize_t wire_read(struct wire *wire, void *data, size_t length);
