@@ -134,10 +134,6 @@ class _Outgoing(Protocol):
         """--verify-cert, not --no-verify-cert."""
 
     @property
-    def client_cert(self) -> bool:
-        """-y, not -Y."""
-
-    @property
     def verbosity(self) -> int:
         """-v."""
 
