@@ -486,6 +486,10 @@ def client_connection(outgoing: _Outgoing, started_ms: int) -> int:
 
 # s6-tlsclient: addresses are literal ones, IPv6 possibly with %ZONE, else ValueError; a failure is an OSError.
 
+def open_standard_descriptors() -> bool:
+    """/dev/null for each of 0, 1 and 2 that is closed, so that no socket gets their numbers. False after a fatal line.
+    """
+
 def parse_address(text: bytes) -> bytes | None:
     """The canonical text of a literal address, IPv4 for a mapped IPv6 address; None when it is none."""
 

@@ -21,6 +21,9 @@ cdef Question question_of(const char *database, bytes key, bint search, int64_t 
     q.stop = -1
     return q
 
+def open_standard_descriptors():
+    return standard_descriptors(False)
+
 def parse_address(bytes text):
     cdef Target t
     return t.ip if target_parse(&t, text, len(text)) else None

@@ -151,24 +151,10 @@ def hidden(variables: Mapping[bytes, bytes]) -> list[bytes]:
 def check_descriptors(*fds: int) -> None:
     """Both must be open before any other descriptor is, which might get their number. Raises SystemCallError."""
     for fd in fds:
-        if errno := descriptor_errno(fd):
-            raise SystemCallError(b"unable to check network fds", errno)
-
-
-def open_standard_descriptors() -> None:
-    """/dev/null for each of 0, 1 and 2 that is closed, so that nothing of ours gets their numbers."""
-    for fd in range(FD_LEAST):
-        if descriptor_errno(fd):
-            posix.set_inheritable(posix.open(b"/dev/null", posix.O_RDWR), True)
-
-
-def descriptor_errno(fd: int) -> int:
-    """0 for an open descriptor."""
-    try:
-        posix.fstat(fd)
-    except OSError as why:
-        return why.errno or 0
-    return 0
+        try:
+            posix.fstat(fd)
+        except OSError as why:
+            raise SystemCallError(b"unable to check network fds", why.errno or 0) from None
 
 
 def start(args: Sequence[bytes], log: logs.S6Log) -> int:
@@ -178,7 +164,6 @@ def start(args: Sequence[bytes], log: logs.S6Log) -> int:
     settings.check()
     log.set_verbosity(settings.verbosity)
     check_descriptors(settings.read_fd, settings.write_fd)
-    open_standard_descriptors()
     settings.environment(posix.environ, posix.getuid() == 0)
     if settings.servername is None:
         log.warning(b"no -k: the server's name is not verified")

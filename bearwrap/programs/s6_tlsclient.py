@@ -227,7 +227,8 @@ def start(args: Sequence[bytes], log: logs.S6Log) -> int:
     port = unsigned(port_text, PORT_MOST)
     if port is None:
         raise OptionError(b"invalid port number: " + port_text)
-    s6_tlsc.open_standard_descriptors()
+    if not _bear.open_standard_descriptors():
+        return 111
     deadline_ms = _bear.monotonic_ms() + 1000 * settings.timeout_s if settings.timeout_s else None
     fd = connect(host, port, settings, deadline_ms, log)
     if settings.nodelay:
