@@ -515,8 +515,5 @@ def tcp_bind(fd: int, ip: bytes, port: int) -> None:
 def tcp_connect_until(fd: int, ip: bytes, port: int, deadline_ms: int) -> None:
     """Connect it, then make it blocking. OSError: ETIMEDOUT at the deadline, ECONNREFUSED and others."""
 
-def tcp_nodelay(fd: int) -> None:
-    """Switch Nagle's algorithm off."""
-
 def tcp_addresses(fd: int) -> tuple[bytes, bytes, bytes, bytes]:
     """Of a connected socket: remote address and port, local address and port."""

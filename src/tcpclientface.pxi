@@ -78,11 +78,6 @@ def tcp_connect_until(int fd, bytes ip, int port, int64_t deadline_ms):
     if err:
         raise network_failure(err)
 
-def tcp_nodelay(int fd):
-    cdef int yes = 1
-    if setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)) < 0:
-        raise network_failure(errno)
-
 def tcp_addresses(int fd):
     cdef Addresses a
     addresses_unknown(&a)

@@ -24,8 +24,8 @@ OPTIONS = [
     Option("v", "verbose", None, "... and who is connected to; -vv: debug"),
     Option("4", "ipv4", None, "use IPv4 addresses"),
     Option("6", "ipv6", None, "use IPv6 addresses; with -4 first these, with neither both"),
-    Option("d", "nagle", None, "delay small packets while others are under way (default)"),
-    Option("D", "no-nagle", None, "... send them at once"),
+    Option("d", "nagle", None, "no effect: small packets are sent at once"),
+    Option("D", "no-nagle", None, "no effect"),
     Option("h", "hosts", None, "look up the names of both ends (default)"),
     Option("", "dns", None, "... the same"),
     Option("H", "no-dns", None, "... do not, and do not verify host's name without -k"),
@@ -52,12 +52,12 @@ READ_FD, WRITE_FD = 6, 7
 class Settings:
     """What the options say; what s6-tlsc is to get is in `words`."""
 
-    __slots__ = ("first_s", "ipv4", "ipv6", "local_ip", "local_name", "local_port", "lookup", "nodelay", "search",
-                 "second_s", "servername_given", "timeout_s", "tlsc", "verbosity", "words")
+    __slots__ = ("first_s", "ipv4", "ipv6", "local_ip", "local_name", "local_port", "lookup", "search", "second_s",
+                 "servername_given", "timeout_s", "tlsc", "verbosity", "words")
 
     def __init__(self) -> None:
         self.verbosity = 1
-        self.ipv4 = self.ipv6 = self.nodelay = self.servername_given = False
+        self.ipv4 = self.ipv6 = self.servername_given = False
         self.lookup = self.search = True
         self.timeout_s, self.first_s, self.second_s = 0, 2, 58
         self.local_name: bytes | None = None
@@ -81,8 +81,6 @@ class Settings:
             self.ipv4 = True
         elif name == "6":
             self.ipv6 = True
-        elif name in ("d", "D"):
-            self.nodelay = name == "D"
         elif name in ("h", "dns", "H"):
             self.lookup = name != "H"
         elif name in ("n", "N"):
@@ -231,8 +229,6 @@ def start(args: Sequence[bytes], log: logs.S6Log) -> int:
         return 111
     deadline_ms = _bear.monotonic_ms() + 1000 * settings.timeout_s if settings.timeout_s else None
     fd = connect(host, port, settings, deadline_ms, log)
-    if settings.nodelay:
-        _bear.tcp_nodelay(fd)
     describe(fd, settings, deadline_ms, log)
     move(fd)
     return programs.run(s6_tlsc, settings.tlsc_words(host, prog))
