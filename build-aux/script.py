@@ -15,6 +15,7 @@ TEXT = '''\
 
 import sys
 
+import _signal
 import posix
 
 MODULES = "{modules}"  # from the folder of this file
@@ -34,7 +35,10 @@ def place(path):
 
 
 def restore():
-    """Take LC_CTYPE out again when Python put it in (PEP 538), so that the wrapped program does not inherit it."""
+    """Take back what Python has done to the process: LC_CTYPE set (PEP 538), which the wrapped program would inherit,
+    and SIGINT caught, which compiled code would never hear of."""
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     fd = posix.open("/proc/self/environ", posix.O_RDONLY)
     given = b"\\0"
     while piece := posix.read(fd, 65536):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
@@ -17,6 +18,18 @@ def test_usage_and_version() -> None:
     assert (done.code, done.stdout) == (100, b"")
     assert done.stderr == "tlswrapper [options] [ -d certdir ] [ -f certfile ] prog\n"
     assert run_plain(["--version"], program=SCRIPT).stdout.startswith(b"bearwrap ")
+
+
+@needs_root
+def test_sigint_ends_it(certs: Certs) -> None:
+    """Python's own handler would wait for Python code to run again."""
+    with Wrapped(["-f", certs.server("p256")], ["cat"], program=SCRIPT) as w:
+        tls = w.tls()
+        tls.sendall(b"ping")
+        assert tls.recv(4) == b"ping"
+        w.signal(signal.SIGINT)
+        assert w.wait() == -signal.SIGINT
+        assert w.no_process_left()
 
 
 @needs_root
