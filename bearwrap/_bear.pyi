@@ -484,6 +484,18 @@ def client_connection(outgoing: _Outgoing, started_ms: int) -> int:
     started_ms: when the time of -K began.
     """
 
+def serve_client_key(
+    outgoing: _Outgoing,
+    port: int,
+    go: int,
+    ring: Buffer,
+    wake_net: int,
+    wake_key: int,
+    prog_in: int,
+    prog_out: int,
+) -> NoReturn:
+    """Be the client's key process alone, for tests, as serve_key is a server's."""
+
 # s6-tlsclient: addresses are literal ones, IPv6 possibly with %ZONE, else ValueError; a failure is an OSError.
 
 def open_standard_descriptors() -> bool:

@@ -1,12 +1,12 @@
 # clientface - what Python sees of the TLS client. Types and docstrings: bearwrap/_bear.pyi.
 
-def client_connection(outgoing, int64_t started_ms):
-    cdef Config config
-    cdef ClientConfig client
-    cdef int i, code
-    memset(&config, 0, sizeof(config))
-    memset(&client, 0, sizeof(client))
-    config.client = &client
+cdef char **client_read(outgoing, Config *config, ClientConfig *client) except NULL:
+    """Fill a client's Config, whose strings belong to the settings; the argument vector is the caller's to free."""
+    cdef char **argv
+    cdef int i
+    memset(config, 0, sizeof(Config))
+    memset(client, 0, sizeof(ClientConfig))
+    config.client = client
     client.name = c_text(outgoing.servername)
     client.sni = client.name
     if client.name != NULL:
@@ -35,8 +35,26 @@ def client_connection(outgoing, int64_t started_ms):
     config.jail.directory = c_text(outgoing.jail_directory)
     config.jail.uid = outgoing.uid
     config.jail.gid = outgoing.gid
-    config.argv = c_vector(outgoing.prog)
+    argv = c_vector(outgoing.prog)
+    config.argv = argv
+    return argv
+
+def client_connection(outgoing, int64_t started_ms):
+    cdef Config config
+    cdef ClientConfig client
+    cdef char **argv = client_read(outgoing, &config, &client)
+    cdef int code
     with nogil:
         code = client_run(&config, started_ms)
-    free(config.argv)
+    free(argv)
     return code
+
+def serve_client_key(outgoing, int port, int go, ring, int wake_net, int wake_key, int prog_in, int prog_out):
+    cdef Config config
+    cdef ClientConfig client
+    cdef _Span span = _Span(ring, True)
+    if span.n != 2 * (PAGE + RING_SIZE) or <size_t>span.p % PAGE:
+        raise ValueError("a ring is a page-aligned mapping of ring_bytes() bytes")
+    client_read(outgoing, &config, &client)
+    with nogil:
+        key_main(&config, port, go, span.p, wake_net, wake_key, prog_in, prog_out)

@@ -5,7 +5,8 @@
         key.reach("derived")           # a good handshake up to a state of the table
         key.ended()                    # key's exit code; what it did besides is in key.traces()
 
-`reach` speaks for net and for the client at once, so the test knows every secret of the connection.
+KeyProcess is what both roles share, KeySide a server's key; a client's is in clientkeyside.py. `reach` speaks for net
+and for the peer at once, so the test knows every secret of the connection.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from bearwrap import _bear
 from tests.harness import LIMIT_S, ROOT
@@ -56,6 +58,20 @@ settings.check()
 _bear.log_setup(b"tlswrapper", 2, b"keyside")
 _bear.serve_key(settings, port, go, mmap.mmap(memory, 0), wake_net, wake_key, prog_in, prog_out)
 """
+
+# what net may claim to be in the ring: the head cursor behind what was consumed, and the bytes
+RINGS = {
+    "nothing there": (0, b""),
+    "half a header": (3, b"\x16\x03\x03"),
+    "half a record": (20, b"\x16\x03\x03\x00\x40" + bytes(15)),
+    "type 24": (37, b"\x18\x03\x03\x00\x20" + bytes(32)),
+    "type 19": (37, b"\x13\x03\x03\x00\x20" + bytes(32)),
+    "another version": (37, b"\x16\x03\x01\x00\x20" + bytes(32)),
+    "too long": (5 + 18433, b"\x16\x03\x03\x48\x01" + bytes(18433)),
+    "head beyond the ring": ((1 << 18) + 1, b"\x16\x03\x03\x00\x20" + bytes(32)),
+    "head far beyond": (1 << 63, b"\x16\x03\x03\x00\x20" + bytes(32)),
+    "head behind": ((1 << 64) - 1, b"\x16\x03\x03\x00\x20" + bytes(32)),
+}
 
 
 @dataclass(frozen=True)
@@ -96,12 +112,12 @@ class Traces:
     consumed: int
 
 
-class KeySide:
-    """See the module. `options` are the wrapper's, without prog."""
+class KeyProcess:
+    """A key process and all that it shares with others. child: Python that becomes it, words: its arguments."""
 
-    def __init__(self, options: Sequence[str], identity: Identity | None = None, suite: int = 0xCCA9) -> None:
-        self.identity = identity
-        self.suite: Suite = SUITES[suite]
+    start: str
+
+    def __init__(self, child: str, words: Sequence[str]) -> None:
         self.client_random, self.server_random = os.urandom(32), os.urandom(32)
         self.ring_bytes = _bear.ring_bytes()
         self.half = self.ring_bytes // 2
@@ -117,16 +133,16 @@ class KeySide:
         prog_out, self.prog_out = os.pipe()
         self.wake_net, self.wake_key = os.eventfd(0, os.EFD_NONBLOCK), os.eventfd(0, os.EFD_NONBLOCK)
         theirs = [memory, port.fileno(), go, self.wake_net, self.wake_key, prog_in, prog_out]
-        words = [sys.executable, "-ISBc", CHILD, str(ROOT), ",".join(map(str, theirs)), *options, "prog"]
-        self.process = subprocess.Popen(words, pass_fds=theirs, stderr=subprocess.PIPE)
+        command = [sys.executable, "-ISBc", child, str(ROOT), ",".join(map(str, theirs)), *words]
+        self.process = subprocess.Popen(command, pass_fds=theirs, stderr=subprocess.PIPE)
         port.close()
         for fd in (memory, go, prog_in, prog_out):
             os.close(fd)
-        self.state = "start"
+        self.state = self.start
         self.produced = 0
-        self.records = 0  # sealed by the client so far
+        self.records = 0  # sealed by the peer so far
 
-    def __enter__(self) -> KeySide:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -224,6 +240,45 @@ class KeySide:
         if publish:
             self.publish(self.produced)
 
+    # the handshake
+
+    def step(self) -> None:
+        """The next good operation on the way to application data."""
+        raise NotImplementedError
+
+    def reach(self, state: str) -> None:
+        """Go on with a good handshake to this state of the table."""
+        for _ in STATES:
+            if self.state == state:
+                return
+            self.step()
+        raise AssertionError(f"{state} is not on the way")
+
+
+def refused(key: KeyProcess, before: tuple[int, int], prog_runs: bool = False) -> None:
+    """Key ends by itself, in good order, and nothing else happens."""
+    assert key.ended() == 0, key.stderr()
+    traces = key.traces()
+    assert traces.to_port == b"", traces
+    assert traces.to_prog_in == b"", traces
+    assert prog_runs or traces.to_go == b"", traces
+    assert (traces.sealed, traces.consumed) == before, traces
+
+
+def cursors(key: KeyProcess) -> tuple[int, int]:
+    return key.sealed_head(), key.consumed()
+
+
+class KeySide(KeyProcess):
+    """A server's key. `options` are the wrapper's, without prog."""
+
+    start = "start"
+
+    def __init__(self, options: Sequence[str], identity: Identity | None = None, suite: int = 0xCCA9) -> None:
+        super().__init__(CHILD, [*options, "prog"])
+        self.identity = identity
+        self.suite: Suite = SUITES[suite]
+
     # net's and the client's side of a handshake
 
     def load_request(self, name: bytes = b"", usable: int = RSA_BIT | EC_BIT) -> bytes:
@@ -309,11 +364,3 @@ class KeySide:
         else:
             assert self.state == "server-finished", self.state
             self.good("run", ADDRESSES)
-
-    def reach(self, state: str) -> None:
-        """Go on with a good handshake to this state of the table."""
-        for _ in STATES:
-            if self.state == state:
-                return
-            self.step()
-        raise AssertionError(f"{state} is not on the way")

@@ -40,6 +40,26 @@ def test_application_data_is_never_opened_for_net(certs: Certs, first: bool) -> 
         assert key.ask("open") == (1, bytes([Alert.UNEXPECTED_MESSAGE]))
 
 
+@pytest.mark.parametrize(("name", "payload"), [("open", b""), ("finished-server", bytes(32))])
+@pytest.mark.parametrize("kind", [Record.DATA, Record.HANDSHAKE], ids=["early data", "forged"])
+def test_nothing_but_an_alert_follows_a_refused_finished(certs: Certs, kind: int, name: str, payload: bytes) -> None:
+    """So prog never starts for a client without keys, whatever net says."""
+    with plain(certs) as key:
+        key.reach("client-finished")
+        record = bytearray(key.seal(kind, SECRET))
+        record[-1] ^= kind == Record.HANDSHAKE
+        key.produce(bytes(record))
+        reply = key.ask("open")
+        assert reply is not None and reply[0] == 1
+        key.send("seal", bytes([Record.ALERT]) + bytes([2, reply[1][0]]))
+        key.produce(key.seal(Record.HANDSHAKE, bytes(16)))
+        key.send(name, payload)
+        assert key.ended() == 0
+        traces = key.traces()
+        assert (traces.to_port, traces.to_go) == (b"", b"")
+        assert traces.sealed > 0  # the alert
+
+
 @pytest.mark.parametrize(("group", "version", "hash_id"), [(29, TLS10, 2), (24, TLS12, 4)], ids=["version", "curve"])
 def test_the_policy_holds_in_key(certs: Certs, group: int, version: int, hash_id: int) -> None:
     """TLS 1.0, or a curve, that the options do not allow."""
@@ -119,5 +139,4 @@ def test_nothing_is_opened_behind_a_refused_record(certs: Certs) -> None:
         assert key.receive() == (65, bytes([Alert.BAD_RECORD_MAC]))
         key.send("resume", b"\0")
         assert key.ended() == 0
-
 

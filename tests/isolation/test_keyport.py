@@ -18,7 +18,7 @@ from tests.wire.identities import Identities
 from tests.wire.messages import message, u16, vec
 from tests.wire.names import TLS10, TLS11, TLS12, Group, Record
 
-from .keyside import ADDRESSES, EC_BIT, OPERATIONS, RSA_BIT, STATES, KeySide
+from .keyside import ADDRESSES, EC_BIT, OPERATIONS, RINGS, RSA_BIT, STATES, KeySide, cursors, refused
 
 pytestmark = needs_root
 
@@ -80,20 +80,6 @@ def payload(key: KeySide, name: str) -> bytes:
     if name == "seal":
         return bytes([Record.HANDSHAKE, 1])
     return bytes(max(OPERATIONS[name].request_min, 1 if name == "peer-chain" else 0))
-
-
-def refused(key: KeySide, before: tuple[int, int], prog_runs: bool = False) -> None:
-    """Key ends by itself, in good order, and nothing else happens."""
-    assert key.ended() == 0, key.stderr()
-    traces = key.traces()
-    assert traces.to_port == b"", traces
-    assert traces.to_prog_in == b"", traces
-    assert prog_runs or traces.to_go == b"", traces
-    assert (traces.sealed, traces.consumed) == before, traces
-
-
-def cursors(key: KeySide) -> tuple[int, int]:
-    return key.sealed_head(), key.consumed()
 
 
 def _out_of_order() -> Iterator[tuple[str, str, str]]:
@@ -366,19 +352,6 @@ def test_name_in_progs_environment(door: Door, name: bytes) -> None:
 
 
 # ---- lies in the ring ----
-
-RINGS = {
-    "nothing there": (0, b""),
-    "half a header": (3, b"\x16\x03\x03"),
-    "half a record": (20, b"\x16\x03\x03\x00\x40" + bytes(15)),
-    "type 24": (37, b"\x18\x03\x03\x00\x20" + bytes(32)),
-    "type 19": (37, b"\x13\x03\x03\x00\x20" + bytes(32)),
-    "another version": (37, b"\x16\x03\x01\x00\x20" + bytes(32)),
-    "too long": (5 + 18433, b"\x16\x03\x03\x48\x01" + bytes(18433)),
-    "head beyond the ring": ((1 << 18) + 1, b"\x16\x03\x03\x00\x20" + bytes(32)),
-    "head far beyond": (1 << 63, b"\x16\x03\x03\x00\x20" + bytes(32)),
-    "head behind": ((1 << 64) - 1, b"\x16\x03\x03\x00\x20" + bytes(32)),
-}
 
 
 @pytest.mark.parametrize("name", RINGS)
