@@ -55,7 +55,7 @@ demo-serve: packages-demo ## the same, and leave the server running until interr
 	@$(MAKE) --no-print-directory build
 	@$(VPY) build-aux/demo.py --serve
 
-bench: packages-test ## measure against the original tlswrapper
+bench: packages-test ## measure against the original tlswrapper and an OpenSSL client
 	@$(MAKE) --no-print-directory build
 	@$(VPY) bench/bench.py $(ARGS)
 

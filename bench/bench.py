@@ -1,4 +1,4 @@
-"""bench - the paired comparison of bearwrap with the programs it wants to replace.
+"""bench - the paired comparison of bearwrap with the programs it wants to replace, and of its client with OpenSSL.
 
     python3 bench/bench.py [--quick] [--only NAME] [--peers A,B] [--json FILE] [--svg FILE]
 

@@ -64,6 +64,8 @@ TARGETS = (
     *(Target("speed", name, "ours", "original", 1.0, True) for name in ("latency-ecdsa", "latency-rsa")),
     Target("speed", "connections-ecdsa", "serve", "original", 3.0),
     Target("speed", "connections-ecdsa", "serve", "stunnel", 1.3),
+    *(Target("client", f"client-{name}", "s6-tlsc", "openssl", 0.3) for name in _BULK),
+    Target("client", "client-connections-ecdsa", "s6-tlsc", "openssl", 0.4),
 )
 
 
