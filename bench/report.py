@@ -65,7 +65,7 @@ TARGETS = (
     Target("speed", "connections-ecdsa", "serve", "original", 3.0),
     Target("speed", "connections-ecdsa", "serve", "stunnel", 1.3),
     *(Target("client", f"client-{name}", "s6-tlsc", "openssl", 0.3) for name in _BULK),
-    Target("client", "client-connections-ecdsa", "s6-tlsc", "openssl", 0.4),
+    Target("client", "client-connections-ecdsa", "s6-tlsc", "openssl", 0.3),
 )
 
 
