@@ -151,8 +151,8 @@ def _s6_environment(setup: Setup) -> dict[str, str]:
 
 
 def _client_command(binary: str, setup: Setup) -> list[str]:
-    """As the other client: no name is looked up, no small packet waits, close_notify both ways."""
-    return [binary, "-H", "-D", "-S", "-k", SERVER_NAME, "127.0.0.1", str(setup.port), *setup.program]
+    """As the other client: no name is looked up, close_notify both ways."""
+    return [binary, "-H", "-S", "-k", SERVER_NAME, "127.0.0.1", str(setup.port), *setup.program]
 
 
 def _client_environment(setup: Setup) -> dict[str, str]:
