@@ -62,7 +62,7 @@ def _above(fd: int) -> int:
 
 
 class Tlsc:
-    """One run. `peer` is our end of the connection, `pid` the net process, `stdout` and `stderr` what was written.
+    """One run. `peer` is our end of the connection and `peer_address` the client's, `pid` the net process.
 
     `sock` is the client's end when the test has made the connection itself; `network` maps numbers to descriptors
     in place of the socket on 6 and 7 (an empty one leaves both closed). `launcher` is a command that execs the
@@ -91,8 +91,10 @@ class Tlsc:
         self._code: int | None = None
         self._sockets: list[socket.socket] = []
         self.peer: socket.socket
+        self.peer_address: tuple[str, int]
         if sock is None:
             sock, self.peer = loopback()
+            self.peer_address = self.peer.getpeername()
             self._sockets.append(self.peer)
         out, self._out = self._collected()
         err, self._err = self._collected()
@@ -171,11 +173,13 @@ class Tlsc:
         return self._code is None and bool(wait_gone({self.pid}, 0))
 
     def processes(self) -> Processes:
-        """The pids of net, key and prog now; prog is the child with another command line than ours."""
+        """The pids of net, key and prog now; before its exec prog is told from key by the order of the forks."""
         own = cmdline(self.pid)
         kids = children(self.pid)
         prog = next((pid for pid in kids if cmdline(pid) not in (own, b"")), None)
         rest = [pid for pid in kids if pid != prog]
+        if prog is None and len(rest) > 1:
+            prog = rest.pop(0)
         return Processes(self.pid, rest[-1] if rest else None, prog)
 
     def no_process_left(self, within_s: float = 2.0) -> bool:
