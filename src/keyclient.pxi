@@ -26,7 +26,10 @@ cdef void trust_refuse_bad(Key *k, const char *what, const char *path, int error
     key_end()
 
 cdef int client_chain(Identity *id, ClientFile *f) noexcept nogil:
-    """The certificates of a PEM text into id; 0, or a BearSSL error, or BR_ERR_X509_EMPTY_CHAIN when there is none."""
+    """The certificates of a PEM text into id; 0, or a BearSSL error, or BR_ERR_X509_EMPTY_CHAIN when there is none.
+
+    A private key may stand in the same file: it is not decoded, and the text is wiped.
+    """
     cdef Pem pem
     cdef PemObject object
     cdef br_x509_decoder_context decoder
@@ -38,7 +41,7 @@ cdef int client_chain(Identity *id, ClientFile *f) noexcept nogil:
         return BR_ERR_X509_LIMIT_EXCEEDED
     pem.p = <const char *>f.text
     pem.end = pem.p + f.len
-    while pem_next(&pem, id.der + used, id.der_room - used, &object) == PEM_OK:
+    while pem_certificate(&pem, id.der + used, id.der_room - used, &object) == PEM_OK:
         used += object.len
         if object.kind != PEM_CERTIFICATE:
             continue
@@ -53,6 +56,9 @@ cdef int client_chain(Identity *id, ClientFile *f) noexcept nogil:
         id.chain[id.num].data = object.der
         id.chain[id.num].data_len = object.len
         id.num += 1
+    explicit_bzero(f.text, f.len)
+    free(f.text)
+    f.text = NULL
     return 0 if id.num else BR_ERR_X509_EMPTY_CHAIN
 
 cdef bint client_key(Identity *id, ClientFile *f, bint *matches) noexcept nogil:

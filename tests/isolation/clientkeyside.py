@@ -175,10 +175,11 @@ class ClientKeySide(KeyProcess):
             secret = self.server.key.exchange(ec.ECDH(), point)
         else:
             secret = self.ephemeral.shared(reply)
+        self.premaster = secret
         randoms = self.client_random + self.server_random
         self.master = prf(self.version, self.suite.prf, secret, b"master secret", randoms, length=48)
-        keys = KeyBlock(self.suite, self.version, self.master, self.client_random, self.server_random)
-        self.server_side, self.client_side = keys.server_side(), keys.client_side()
+        self.keys = KeyBlock(self.suite, self.version, self.master, self.client_random, self.server_random)
+        self.server_side = self.keys.server_side()
 
     def flight(self) -> Flight:
         """The server's flight as it was."""
@@ -225,8 +226,7 @@ class ClientKeySide(KeyProcess):
 
     def opened(self) -> list[tuple[int, bytes]]:
         """What key has sealed so far, as the server opens it: types and texts."""
-        keys = KeyBlock(self.suite, self.version, self.master, self.client_random, self.server_random)
-        side, rest, found = keys.client_side(), self.sealed(), list[tuple[int, bytes]]()
+        side, rest, found = self.keys.client_side(), self.sealed(), list[tuple[int, bytes]]()
         while rest:
             n = int.from_bytes(rest[3:5], "big")
             assert rest[1:3] == u16(self.version)
