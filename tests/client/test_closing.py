@@ -260,12 +260,13 @@ def test_alert_of_the_peer(material: Material, number: int) -> None:
 
 
 @styles
-def test_prog_closes_6_only(material: Material, style: list[str]) -> None:
+def test_prog_closes_6_only(material: Material, mailbox: Mailbox, style: list[str]) -> None:
     """What the peer sends is dropped; what prog sends arrives whole."""
-    prog = f"exec 6<&-; echo closed; head -c {4 * MIB} /dev/zero >&7; exit 7"
+    prog = f"exec 6<&-; echo closed; head -c {4 * MIB} /dev/zero >&7; read go < {mailbox.path}; exit 7"
     with start(material, style, prog) as run, run.serve(openssl(material, forgiving=True)) as tls:
         assert run.wait_stdout("closed")
         assert duplex(tls, bytes(4 * MIB), 4 * MIB) == bytes(4 * MIB)
+        mailbox_write(mailbox, "go")
         assert ending(tls) == (b"", "close_notify")
         finished(run, 7, b"closed\n")
 
@@ -318,6 +319,24 @@ def test_prog_exits_while_the_peer_floods(material: Material, style: list[str]) 
                 server.send_data(bytes(MIB // 4))
         assert run.wait() == 7
         assert run.no_process_left()
+
+
+@styles
+def test_what_prog_wrote_arrives_though_the_peer_floods(material: Material, style: list[str]) -> None:
+    """A reset for what nobody reads any more must not take prog's last words out of the peer's hands."""
+    size = MIB // 2  # fits the buffers on the way, so that prog and s6-tlsc end before the peer has read any of it
+    with start(material, style, f"head -c {size} /dev/zero >&7; exit 7") as run:
+        server = scripted(run, material)
+
+        def flood() -> None:
+            with contextlib.suppress(Ended):
+                for _ in range(400):
+                    server.send_data(bytes(1 << 16))
+
+        sending = in_thread(flood)
+        sending()
+        assert server.read_data(size) == bytes(size)
+        assert run.wait() == 7
 
 
 def test_prog_that_has_exited_hears_nothing_of_the_peer(material: Material) -> None:

@@ -66,9 +66,13 @@ def start(material: Material, own: str, **more: object) -> Tlsc:
 
 
 def client_key(material: Material, own: str) -> needles.Needles:
-    """The client's private key, as a number and as the text of its file."""
+    """The client's private key, as a number and as the text of its file, but for what the certificate says too."""
     key = material.certs.key("p256" if own == "p256" else "rsa2048", 500)
-    return needles.private_key(key) | needles.key_text(material.path(f"key_{own}").read_text())
+    public = material.path(f"cert_{own}").read_bytes()
+    text = needles.key_text(material.path(f"key_{own}").read_text())
+    secret = {name: needle for name, needle in text.items() if needle not in public}
+    assert secret
+    return needles.private_key(key) | secret
 
 
 def session(server: Server, bear: Bear) -> needles.Needles:
