@@ -341,6 +341,12 @@ def escape_log(text: bytes) -> bytes:
     r"""As a log line shows it: \n, \r, \t, other bytes outside printable ASCII as \xhh; cut after 3,937 to 3,940
     bytes."""
 
+def x25519(scalar: Buffer, point: Buffer | None) -> bytes:
+    """X25519 (RFC 7748 section 5) as key does it, for tests: 32 bytes; point None for the base point.
+
+    A point of small order gives zeros. ValueError for other sizes than 32 bytes.
+    """
+
 class Records:
     """Record protection of TLS 1.0 to 1.2 in this process: what key does, for tests and benchmarks.
 

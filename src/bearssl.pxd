@@ -63,6 +63,8 @@ cdef extern from "bearssl_block.h" nogil:
         pass
     ctypedef struct br_block_ctr_class:
         pass
+    const br_block_cbcenc_class br_aes_ct64_cbcenc_vtable
+    const br_block_cbcdec_class br_aes_ct64_cbcdec_vtable
     ctypedef struct br_block_ctrcbc_class:
         pass
     ctypedef uint32_t (*br_chacha20_run)(const void *key, const void *iv, uint32_t cc, void *data, size_t len)
@@ -293,6 +295,8 @@ cdef extern from "bearssl_ssl.h" nogil:
     void br_ssl_engine_set_prf_sha256(br_ssl_engine_context *cc, br_tls_prf_impl impl)
     void br_ssl_engine_set_prf_sha384(br_ssl_engine_context *cc, br_tls_prf_impl impl)
     void br_ssl_engine_set_default_aes_cbc(br_ssl_engine_context *cc)
+    void br_ssl_engine_set_aes_cbc(br_ssl_engine_context *cc, const br_block_cbcenc_class *impl_enc,
+                                   const br_block_cbcdec_class *impl_dec)
     void br_ssl_engine_set_default_aes_gcm(br_ssl_engine_context *cc)
     void br_ssl_engine_set_default_aes_ccm(br_ssl_engine_context *cc)
     void br_ssl_engine_set_default_des_cbc(br_ssl_engine_context *cc)

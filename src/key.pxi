@@ -66,9 +66,9 @@ cdef void key_ephemeral(Key *k, int group) noexcept nogil:
     """Draw the ephemeral key and its public point."""
     cdef br_ec_public_key pub
     k.group = group
-    if not br_ec_keygen(&k.rng.vtable, br_ec_get_default(), &k.ephemeral, k.ephemeral_bytes, group):
+    if not br_ec_keygen(&k.rng.vtable, bw_ec(), &k.ephemeral, k.ephemeral_bytes, group):
         key_end()
-    k.point_len = br_ec_compute_pub(br_ec_get_default(), &pub, k.point, &k.ephemeral)
+    k.point_len = br_ec_compute_pub(bw_ec(), &pub, k.point, &k.ephemeral)
     if k.point_len != group_row(group).point_len:
         key_end()
 
@@ -76,9 +76,9 @@ cdef bint key_shared(Key *k, uint8_t *point, size_t n) noexcept nogil:
     """The peer's point times our key, in place, becomes the master secret; False for a bad point."""
     cdef size_t x_len = 0, x_at, i
     cdef uint8_t any_bit = 0
-    if n != group_row(k.group).point_len or not br_ec_get_default().mul(point, n, k.ephemeral.x, k.ephemeral.xlen, k.group):
+    if n != group_row(k.group).point_len or not bw_ec().mul(point, n, k.ephemeral.x, k.ephemeral.xlen, k.group):
         return False
-    x_at = br_ec_get_default().xoff(k.group, &x_len)
+    x_at = bw_ec().xoff(k.group, &x_len)
     for i in range(x_len):
         any_bit |= point[x_at + i]
     if any_bit == 0:                        # a point of small order (RFC 7748 section 6.1)

@@ -29,7 +29,8 @@ def start(args: Sequence[bytes], log: Log) -> int:
     lines = [
         programs.version_text().rstrip(),
         "BearSSL 0.6, " + ("vendored" if facts["vendored"] else "the system's (no downgrade marker in ServerHello)"),
-        "ChaCha20-Poly1305: " + ("libsodium " + sodium if sodium else "BearSSL's own (about four times slower)"),
+        "ChaCha20-Poly1305, X25519: "
+        + ("libsodium " + sodium if sodium else "BearSSL's own (about four times slower)"),
     ]
     write(1, "\n".join(lines) + "\n")
     return 0

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bearwrap import _bear
 from tests.wire.crypto import p_hash, prf
 from tests.wire.names import TLS10, TLS12
 
@@ -99,14 +100,17 @@ def test_chacha20_poly1305_vector() -> None:
     assert tag.hex() == "1ae10b594f09e26a7e902ecbd0600691"
 
 
-@pytest.mark.parametrize(("scalar", "point", "awaited"), [
+X25519 = [
     ("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4",
      "e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c",
      "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552"),
     ("4b66e9d4d1b4673c5ad22691957d6af5c11b6421e0ea01d42ca4169e7918ba0d",
      "e5210f12786811d3f4b7959d0538ae2c31dbe7106fc03c3efc4cd549c715a493",
      "95cbde9476e8907d7aade45cb4b873f88b595a68799fa152e6f8f7647aac7957"),
-])  # fmt: skip
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("scalar", "point", "awaited"), X25519)
 def test_x25519_vectors(scalar: str, point: str, awaited: str) -> None:
     """RFC 7748 section 5.2."""
     got = BEAR.multiply("x25519", bytes.fromhex(point), bytes.fromhex(scalar))
@@ -121,6 +125,38 @@ def test_x25519(scalar: bytes, other: bytes) -> None:
     public = theirs.public_key().public_bytes_raw()
     assert BEAR.public("x25519", scalar) == ours.public_key().public_bytes_raw()
     assert BEAR.multiply("x25519", public, scalar) == ours.exchange(theirs.public_key())
+
+
+@pytest.mark.parametrize(("scalar", "point", "awaited"), X25519)
+def test_x25519_of_key_vectors(scalar: str, point: str, awaited: str) -> None:
+    """RFC 7748 section 5.2, by what key uses: libsodium's where it is built in."""
+    assert _bear.x25519(bytes.fromhex(scalar), bytes.fromhex(point)).hex() == awaited
+
+
+@given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
+def test_x25519_of_key_is_bearssls(scalar: bytes, point: bytes) -> None:
+    """Points on the curve and on its twist, with the high bit set and not, reduced and not."""
+    assert _bear.x25519(scalar, point) == BEAR.multiply("x25519", point, scalar)
+    assert _bear.x25519(scalar, None) == BEAR.public("x25519", scalar)
+
+
+# all points of small order, in the forms that 255 bits allow (RFC 7748 section 7; Bernstein's list)
+SMALL_ORDER = [
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+    "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+]
+
+
+@pytest.mark.parametrize("point", SMALL_ORDER)
+def test_a_point_of_small_order_gives_zeros(point: str) -> None:
+    """key refuses a shared secret of zeros, so both libraries must give it."""
+    assert _bear.x25519(bytes(range(32)), bytes.fromhex(point)) == bytes(32)
+    assert BEAR.multiply("x25519", bytes.fromhex(point), bytes(range(32))) == bytes(32)
 
 
 @pytest.mark.parametrize("curve", CURVES)
