@@ -93,6 +93,9 @@ cdef void client_run_loop(Net *net) noexcept nogil:
                 client_close_output(net)
                 continue
         if client_delivered(net):
+            net.port_ready = True           # key has spoken of the last record before it consumed it
+            if net_port(net):
+                continue
             if net.filled != r.head or net.config.client.enforce_close_notify:
                 net.end = END_TRUNCATED
                 break
@@ -143,7 +146,10 @@ cdef int client_end(Net *net) noexcept nogil:
     """From the end of the relay, or of a failed handshake, to the exit code."""
     cdef bint running = net.await_ == AWAIT_NOTHING
     cdef int code = 0
-    if net.end != END_OUTPUT and not (running and net.end == END_NOTIFY):
+    if running and net.output_ended:
+        net_reap(net)
+    # a peer that complains of our end after prog has left, all it wrote being out, is of no interest to anybody
+    if net.end != END_OUTPUT and not (running and (net.end == END_NOTIFY or (net.output_ended and net.prog_done))):
         code = client_report(net)
     if running or net.end == END_ALERT:
         client_last_words(net)

@@ -116,8 +116,9 @@ cdef void net_signals(Net *net) noexcept nogil:
     net_reap(net)
     if net.key_done and not net.key_dismissed and net.end == END_NOT:
         net.end = END_KEY
+    # before it is exec'ed prog ends by itself only when key has gone, which may be reaped later
     if net.prog_done and net.end == END_NOT and net.await_ != AWAIT_NOTHING and not net.in_clear:
-        net.end = END_PROG
+        net.end = END_KEY if WIFEXITED(net.prog_status) else END_PROG
 
 cdef enum:
     EV_SIGNAL = 4
