@@ -142,14 +142,21 @@ cdef bint client_trust(Net *net, int *code) noexcept nogil:
         return False
     return True
 
+cdef bint client_left(Net *net, bint running) noexcept nogil:
+    """Whether prog has left, all it wrote being out: what the peer says to that is of no interest to anybody."""
+    cdef int64_t until = now_ms() + LEAVING_MS
+    if not running or not net.output_ended:
+        return False
+    net_reap(net)
+    while not net.prog_done and now_ms() < until:
+        net_sleep(net, until)
+    return net.prog_done
+
 cdef int client_end(Net *net) noexcept nogil:
     """From the end of the relay, or of a failed handshake, to the exit code."""
     cdef bint running = net.await_ == AWAIT_NOTHING
     cdef int code = 0
-    if running and net.output_ended:
-        net_reap(net)
-    # a peer that complains of our end after prog has left, all it wrote being out, is of no interest to anybody
-    if net.end != END_OUTPUT and not (running and (net.end == END_NOTIFY or (net.output_ended and net.prog_done))):
+    if net.end != END_OUTPUT and not (running and net.end == END_NOTIFY) and not client_left(net, running):
         code = client_report(net)
     if running or net.end == END_ALERT:
         client_last_words(net)
