@@ -218,10 +218,11 @@ cdef bint key_input(Key *k) noexcept nogil:
         event[0] = <uint8_t>(alert if alert else kind)
         if alert == 0:
             memcpy(event + 1, plain, n)
-    key_flush(k, at)
+    # before the cursor that says that the record is done: at the end of the connection net asks for no more
     if r.paused and port_send(k.port, BW_EV_REFUSED if alert else BW_EV_OPENED, event,
                               1 if alert else n + 1) < 0:
         key_end()
+    key_flush(k, at)
     return True
 
 cdef bint key_output(Key *k) noexcept nogil:
