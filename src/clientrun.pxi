@@ -49,20 +49,34 @@ cdef int client_report(Net *net) noexcept nogil:
         return EXIT_SYSTEM
     return EXIT_TLS
 
+cdef bint client_output_sent(Net *net) noexcept nogil:
+    """Our close_notify, if -S asks for one, and all before it are out; the end of the stream is not."""
+    return (net.output_closed and not net.output_shut and bw_load_u64(&net.ring.theirs.seals) == net.seals
+            and ring_available(&net.ring) == 0)
+
 cdef void client_close_output(Net *net) noexcept nogil:
-    """prog has closed its side and all of it is out: pass that on as -S or -s asks, once."""
-    if net.output_closed:
-        return
-    net.output_closed = True
-    if net.config.client.close_notify:
-        net_seal_alert(net, 1, CLOSE_NOTIFY)
-        net_flush(net, now_ms() + LINGER_MS)
-    if shutdown(net.fd_out, SHUT_WR) < 0 and errno == ENOTSOCK:
-        net_close(net, &net.fd_out)         # a pair of pipes
+    """prog has closed its side and all of it is out: pass that on as -S or -s asks, a step a call."""
+    if not net.output_closed:
+        net.output_closed = True
+        if net.config.client.close_notify:
+            net_seal_alert(net, 1, CLOSE_NOTIFY)
+    if client_output_sent(net):
+        net.output_shut = True
+        if shutdown(net.fd_out, SHUT_WR) < 0 and errno == ENOTSOCK:
+            net_close(net, &net.fd_out)         # a pair of pipes
 
 cdef bint client_delivered(Net *net) noexcept nogil:
     """The peer will send no more, and prog has been given all that came."""
     return not net.in_open and bw_load_u64(&net.ring.theirs.tail) == net.ring.head
+
+cdef int64_t client_patience(Net *net) noexcept nogil:
+    """Until when a descendant of prog that holds its pipe may be silent; -1 while there is no such limit.
+
+    While the network holds up what is already sealed, its silence means nothing.
+    """
+    if not net.prog_done or net.output_ended or ring_available(&net.ring):
+        return -1
+    return net.drained_ms if net.drained_ms > net.deadline else net.deadline
 
 cdef void client_run_loop(Net *net) noexcept nogil:
     """Relay until net.end says why it is over."""
@@ -78,32 +92,27 @@ cdef void client_run_loop(Net *net) noexcept nogil:
             moved = net_output(net) or moved
         if moved or net_over(net):
             continue
-        until = -1
-        if net.prog_done and not net.output_ended:
-            # a descendant of prog holds its pipe: what comes of it is waited for only while it comes
-            until = net.drained_ms if net.drained_ms > net.deadline else net.deadline
-            if now_ms() >= until:
-                net.end = END_OUTPUT
-                break
+        until = client_patience(net)
+        if until >= 0 and now_ms() >= until:
+            net.end = END_OUTPUT
+            break
         if net.output_ended and ring_available(r) == 0:
-            if net.prog_done:
+            client_close_output(net)
+            if net.output_shut and net.prog_done:
                 net.end = END_OUTPUT
                 break
-            if not net.output_closed:
-                client_close_output(net)
-                continue
         if client_delivered(net):
-            net.port_ready = True           # key has spoken of the last record before it consumed it
-            if net_port(net):
+            net.port_ready = True               # key has told of the last record before it moved its cursor
+            if net_port(net) or net_over(net):
                 continue
             if net.filled != r.head or net.config.client.enforce_close_notify:
                 net.end = END_TRUNCATED
                 break
-            if net.output_closed:
+            if net.output_shut:
                 net.end = END_OUTPUT
                 break
         ring_sleeping(r)
-        if not net_may_move(net):
+        if not net_may_move(net) and not client_output_sent(net):
             net_sleep(net, until)
         ring_awake(r)
 
@@ -142,21 +151,19 @@ cdef bint client_trust(Net *net, int *code) noexcept nogil:
         return False
     return True
 
-cdef bint client_left(Net *net, bint running) noexcept nogil:
-    """Whether prog has left, all it wrote being out: what the peer says to that is of no interest to anybody."""
-    cdef int64_t until = now_ms() + LEAVING_MS
-    if not running or not net.output_ended:
-        return False
-    net_reap(net)
-    while not net.prog_done and now_ms() < until:
+cdef bint client_unheard(Net *net) noexcept nogil:
+    """All that prog wrote is out and prog is gone, or about to be: nothing the peer says to that concerns anybody."""
+    cdef int64_t until = now_ms() + EXIT_MS
+    while net.output_shut and not net.prog_done and now_ms() < until:
         net_sleep(net, until)
-    return net.prog_done
+        net_reap(net)
+    return net.output_shut and net.prog_done
 
 cdef int client_end(Net *net) noexcept nogil:
     """From the end of the relay, or of a failed handshake, to the exit code."""
     cdef bint running = net.await_ == AWAIT_NOTHING
     cdef int code = 0
-    if net.end != END_OUTPUT and not (running and net.end == END_NOTIFY) and not client_left(net, running):
+    if net.end != END_OUTPUT and not (running and (net.end == END_NOTIFY or client_unheard(net))):
         code = client_report(net)
     if running or net.end == END_ALERT:
         client_last_words(net)

@@ -54,9 +54,9 @@ cdef uint8_t port_reply[MESSAGE_MAX]
 
 cdef ssize_t ask(int op, const uint8_t *request, size_t n) noexcept nogil:
     """One operation of the key port: length of the payload behind the status, or -1 with key_gone set."""
-    cdef ssize_t r
-    port_send(engine.port, op, request, n)
-    r = port_receive(engine.port, port_reply, MESSAGE_MAX)
+    cdef ssize_t r = port_send(engine.port, op, request, n)
+    if r == 0:
+        r = port_receive(engine.port, port_reply, MESSAGE_MAX)
     if r < 1:
         engine.key_gone = True
         engine.alert = INTERNAL_ERROR

@@ -25,6 +25,13 @@ cdef void trust_refuse_bad(Key *k, const char *what, const char *path, int error
     key_answer(k, 1, 1)
     key_end()
 
+cdef void text_forget(ClientFile *f) noexcept nogil:
+    """Wipe and free what was read; an empty file has no text."""
+    if f.text != NULL:
+        explicit_bzero(f.text, f.len)
+    free(f.text)
+    f.text = NULL
+
 cdef int client_chain(Identity *id, ClientFile *f) noexcept nogil:
     """The certificates of a PEM text into id; 0, or a BearSSL error, or BR_ERR_X509_EMPTY_CHAIN when there is none.
 
@@ -56,9 +63,7 @@ cdef int client_chain(Identity *id, ClientFile *f) noexcept nogil:
         id.chain[id.num].data = object.der
         id.chain[id.num].data_len = object.len
         id.num += 1
-    explicit_bzero(f.text, f.len)
-    free(f.text)
-    f.text = NULL
+    text_forget(f)
     return 0 if id.num else BR_ERR_X509_EMPTY_CHAIN
 
 cdef bint client_key(Identity *id, ClientFile *f, bint *matches) noexcept nogil:
@@ -89,9 +94,7 @@ cdef bint client_key(Identity *id, ClientFile *f, bint *matches) noexcept nogil:
         matches[0] = key_matches(br_x509_decoder_get_pkey(&leaf), &id.key, object.der, object.len)
     explicit_bzero(der, f.len + 4)
     free(der)
-    explicit_bzero(f.text, f.len)
-    free(f.text)
-    f.text = NULL
+    text_forget(f)
     return good
 
 cdef void key_trust(Key *k) noexcept nogil:

@@ -218,7 +218,7 @@ cdef bint key_input(Key *k) noexcept nogil:
         event[0] = <uint8_t>(alert if alert else kind)
         if alert == 0:
             memcpy(event + 1, plain, n)
-    # word of a record goes before the cursor that says it is consumed: who has seen the one can hear the other
+    # before the cursor that says that the record is done: at the end of the connection net asks for no more
     if r.paused and port_send(k.port, BW_EV_REFUSED if alert else BW_EV_OPENED, event,
                               1 if alert else n + 1) < 0:
         key_end()

@@ -26,7 +26,7 @@ cdef enum:
     ALERT_RECORD_MAX = 96            # a sealed alert with the largest IV, MAC and padding BearSSL makes
     LINGER_BYTES = 65536             # ...or so many bytes, else a reset would eat the last record
     GRACE_MS = 1000                  # prog gets EOF, then so long to end, then SIGTERM; again, then SIGKILL
-    LEAVING_MS = 100                 # between prog's last close and its end, on a busy machine
+    EXIT_MS = 200                    # between the end of prog's output, when it exits, and its SIGCHLD
     PROXY_MAX = 127                  # a PROXY v1 line with its LF
     SUITES_MAX = 48                  # BearSSL's own limit on a list
     SERVER_KEY_MAX = 512             # bytes of a server's RSA modulus: 4096 bits, the most that BearSSL takes

@@ -74,7 +74,8 @@ cdef struct Net:
     int await_
     int warnings            # consecutive warning alerts
     int renegotiations
-    bint output_closed      # client: our direction is ended
+    bint output_closed      # client: our direction is ended: no record follows
+    bint output_shut        # client: and the end of the stream is out
     uint8_t alert_half      # first byte of an alert split over records
     bint alert_split
     # handshake only

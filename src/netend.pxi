@@ -1,16 +1,22 @@
 # netend - the end of a connection, orderly for each side: the last alert reaches the client, prog gets EOF and,
 # if it does not end, SIGTERM and SIGKILL; no process is left, and prog's status becomes the exit code.
 
-cdef void net_linger(Net *net) noexcept nogil:
-    """After our last record: FIN, then read and drop, so that no reset takes that record from the client's hands.
+cdef bint net_upload_queued(Net *net) noexcept nogil:
+    """A client's last bytes are not acknowledged yet: closed with bytes unread, the socket would throw them away."""
+    cdef int queued = 0
+    return (net.config.client != NULL and net.end == END_OUTPUT and ioctl(net.fd_out, TIOCOUTQ, &queued) == 0
+            and queued > 0)
 
-    After an orderly end a client that is silent is not waited for, only one that is still sending.
+cdef void net_linger(Net *net) noexcept nogil:
+    """After our last record: FIN, then read and drop, so that no reset takes that record from the peer's hands.
+
+    After an orderly end a peer that is silent is not waited for, only one that is still sending.
     """
     cdef int64_t until = now_ms() + (LINGER_MS if net.end == END_ALERT else 0)
     cdef size_t dropped = 0
     cdef ssize_t n
     shutdown(net.fd_out, SHUT_WR)
-    while dropped < LINGER_BYTES:
+    while dropped < LINGER_BYTES or net_upload_queued(net):
         n = read(net.fd_in, net_rbuf, sizeof(net_rbuf))
         if n > 0:
             dropped += <size_t>n

@@ -72,10 +72,10 @@ cdef void net_sealed_finished(Net *net, size_t length) noexcept nogil:
         net_refused_record(net, answer()[0])
     elif answer()[0] == 21:
         net_alerts(net, answer() + 1, <size_t>n - 1)
-    elif answer()[0] != 22 or n < 2:
+    elif answer()[0] != 22 or n < 2 or <size_t>n - 1 > length:
         net_fail(net, UNEXPECTED_MESSAGE, "no Finished in a sealed record")
     else:
-        # the engine's own questions use the reply buffer again; the text is never longer than the record was
+        # the engine's own questions use the reply buffer again
         memcpy(net_rbuf + net.used, answer() + 1, <size_t>n - 1)
         net_handshake_bytes(net, net_rbuf + net.used, <size_t>n - 1)
 
@@ -100,7 +100,8 @@ cdef void net_record(Net *net) noexcept nogil:
     elif header[0] == 21:
         net_alerts(net, header + RECORD_HEADER, length)
     elif header[0] == 20:
-        if net.await_ != AWAIT_CIPHER_SPEC or net.message_len:
+        # nothing may be half in clear and half protected
+        if net.await_ != AWAIT_CIPHER_SPEC or net.message_len or net.alert_split:
             net_fail(net, UNEXPECTED_MESSAGE, "unexpected change_cipher_spec")
         elif length != 1 or header[5] != 1:
             net_fail(net, DECODE_ERROR if length != 1 else ILLEGAL_PARAMETER, "malformed change_cipher_spec")
@@ -108,7 +109,7 @@ cdef void net_record(Net *net) noexcept nogil:
             engine_feed(20, net.version, header + RECORD_HEADER, 1)
             engine_verdict(net)
             net.await_ = AWAIT_FINISHED
-    elif net.await_ == AWAIT_CIPHER_SPEC:
+    elif net.await_ == AWAIT_CIPHER_SPEC and not (net.config.client != NULL and header[5] == HELLO_REQUEST):
         net_fail(net, UNEXPECTED_MESSAGE, "handshake message in place of change_cipher_spec")
     else:
         net.warnings = 0

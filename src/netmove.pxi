@@ -104,7 +104,10 @@ cdef bint net_output(Net *net) noexcept nogil:
     return True
 
 cdef void net_flush(Net *net, int64_t until) noexcept nogil:
-    """Send what key has sealed and will still seal for us, at most until a monotonic time."""
+    """Send what key has sealed and will still seal for us, at most until a monotonic time.
+
+    What the end is stays as it is, but a connection that was alive may end here.
+    """
     cdef int end = net.end
     while now_ms() < until:
         if net_output(net):
@@ -118,4 +121,5 @@ cdef void net_flush(Net *net, int64_t until) noexcept nogil:
             if bw_load_u64(&net.ring.theirs.seals) != net.seals or ring_available(&net.ring):
                 net_sleep(net, until)
         ring_awake(&net.ring)
-    net.end = end
+    if end != END_NOT:
+        net.end = end

@@ -24,7 +24,7 @@ cdef void net_renegotiation(Net *net, const uint8_t *p, size_t n) noexcept nogil
             net.renegotiations += 1
             if net.renegotiations > RENEGOTIATIONS_MAX:
                 net_fail(net, HANDSHAKE_FAILURE, "too many renegotiation attempts")
-            else:
+            elif not net.output_closed:
                 net_seal_alert(net, 1, NO_RENEGOTIATION)
 
 cdef bint net_port(Net *net) noexcept nogil:
@@ -103,7 +103,8 @@ cdef void net_run(Net *net) noexcept nogil:
             break
         now = now_ms()
         until = net.deadline
-        if net.prog_done and not net.output_ended:
+        # while the network holds up what is sealed already, silence on prog's pipe means nothing
+        if net.prog_done and not net.output_ended and ring_available(r) == 0:
             if now >= net.drained_ms and now >= net.deadline - net.config.idle_ms + GRACE_MS:
                 net.end = END_OUTPUT
                 break

@@ -39,7 +39,7 @@ cdef struct Trust:
     int error
 
 cdef void trust_forget(Trust *t) noexcept nogil:
-    """Wipe and free what was read, the anchors stay: a folder may hold a private key that nobody meant to hand over."""
+    """Wipe and free what was read, which may hold private keys too; the anchors stay."""
     if t.text != NULL:
         explicit_bzero(t.text, t.len)
     free(t.text)
@@ -210,9 +210,11 @@ cdef int trust_certificate(Trust *t, size_t n) noexcept nogil:
         t.spans[a.num - 1].p = der
         t.spans[a.num - 1].len = n
         slot[0] = <uint16_t>a.num
-    elif not t.is_directory or a.num == a.room:
-        t.error = err
-        return TRUST_BAD
+    else:
+        explicit_bzero(a.der + a.der_len, n)        # it may be a private key that nobody meant to hand over
+        if not t.is_directory or a.num == a.room:
+            t.error = err
+            return TRUST_BAD
     return 0
 
 cdef int trust_parse_file(Trust *t, const uint8_t *text, size_t n) noexcept nogil:

@@ -70,7 +70,13 @@ def hello_requests(s: Server) -> None:
     s.send_certificate()
     s.send_key_exchange()
     s.send_done()
-    finish(s)
+    s.read_flight()
+    s.read_finished()
+    s.send_raw(ask)
+    s.send_ccs()
+    s.send(Record.HANDSHAKE, message(Msg.HELLO_REQUEST, b""))
+    s.send_finished()
+    s.send_data(b"hello")
 
 
 def warnings(s: Server) -> None:

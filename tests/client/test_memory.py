@@ -186,3 +186,17 @@ def test_session_secrets_are_wiped(
         nothing(prog, secret, "prog")
         with Frozen(found.key):
             nothing(Image(found.key), secret, "key")
+
+
+def test_a_private_key_among_the_anchors(material: Material, tmp_path: Path) -> None:
+    """A DER file that is no certificate leaves nothing of itself behind, when it happens to lie in CADIR."""
+    (tmp_path / "ca.pem").write_bytes(material.path("ca").read_bytes())
+    (tmp_path / "key.der").write_bytes(material.path("key_rsa_der").read_bytes())
+    secret = needles.private_key(material.certs.key("rsa2048", 500))
+    with Tlsc(["-k", "localhost"], env={"CADIR": tmp_path}) as run:
+        Server(run.peer, identity(material.path("p256").read_text())).read_hello()
+        key = run.processes().key
+        assert key is not None
+        with Frozen(key):
+            found = Image(key).find(secret)
+    assert not found, f"key holds {needles.names(found)}"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.wire.messages import message, u16, vec
-from tests.wire.names import FATAL, MAX_PLAIN, TLS10, TLS11, TLS12, Alert, Ext, Group, Msg, Record
+from tests.wire.names import FATAL, MAX_PLAIN, TLS10, TLS11, TLS12, WARNING, Alert, Ext, Group, Msg, Record
 
 from .material import Material
 from .scripted import POISON, Act, WireRow, run
@@ -196,6 +196,14 @@ def finished_with_more(s: Server) -> None:
     s.send_raw(s.seal(Record.HANDSHAKE, message(Msg.FINISHED, s.verify_data()) + message(Msg.HELLO_REQUEST, b"")))
 
 
+def half_alert_for_ccs(s: Server) -> None:
+    """Half of an alert in clear: with its other half the first sealed alert would mean another."""
+    s.to_finished()
+    s.send_raw(s.frame(Record.ALERT, bytes([WARNING]), TLS12))
+    s.send_ccs()
+    s.send_finished()
+
+
 def bad_ccs(body: bytes) -> Act:
     def act(s: Server) -> None:
         s.to_finished()
@@ -347,6 +355,7 @@ ROWS = [
             only(Alert.ILLEGAL_PARAMETER, Alert.DECODE_ERROR), why="a limit of ours"),
     WireRow("alert-level-3", raw(Record.ALERT, b"\3\x28"), ILLEGAL),
     # ChangeCipherSpec and Finished
+    WireRow("half-alert-before-ccs", half_alert_for_ccs, UNEXPECTED, "unexpected change_cipher_spec"),
     WireRow("ccs-2", bad_ccs(b"\2"), only(Alert.ILLEGAL_PARAMETER, Alert.DECODE_ERROR),
             why="a wrong value, or a wrong message"),
     WireRow("ccs-long", bad_ccs(b"\1\1"), DECODE),
