@@ -78,6 +78,28 @@ cdef int64_t client_patience(Net *net) noexcept nogil:
         return -1
     return net.drained_ms if net.drained_ms > net.deadline else net.deadline
 
+cdef void client_lost(Net *net) noexcept nogil:
+    """A read or write failed, or nothing more is there after a write that did: what has come is still delivered.
+
+    A peer that closes as soon as it has said all resets the connection when something of ours is on its way to it.
+    """
+    cdef bint look_again = net.end == END_LOST and net.lost_writing and net.in_open
+    net.end = END_NOT
+    if look_again:
+        net.in_ready = True
+    else:
+        net.in_open = False
+        port_send(net.port, BW_OP_END_INPUT, NULL, 0)
+
+cdef bint client_discard(Net *net) noexcept nogil:
+    """What cannot be sent any more must not hold prog up, which may have to read before it sees the end."""
+    cdef size_t n = ring_available(&net.ring)
+    if n == 0 or n > RING_SIZE:
+        return False
+    net.ring.tail += n
+    ring_publish(&net.ring)
+    return True
+
 cdef void client_run_loop(Net *net) noexcept nogil:
     """Relay until net.end says why it is over."""
     cdef Ring *r = &net.ring
@@ -89,7 +111,9 @@ cdef void client_run_loop(Net *net) noexcept nogil:
         if not net_over(net):
             moved = net_input(net) or moved
         if not net_over(net):
-            moved = net_output(net) or moved
+            moved = (client_discard(net) if net.lost_errno else net_output(net)) or moved
+        if net.end == END_LOST or (net.lost_errno and net.in_open and not net.in_ready):
+            client_lost(net)
         if moved or net_over(net):
             continue
         until = client_patience(net)
@@ -105,6 +129,9 @@ cdef void client_run_loop(Net *net) noexcept nogil:
             net.port_ready = True               # key has told of the last record before it moved its cursor
             if net_port(net) or net_over(net):
                 continue
+            if net.lost_errno:
+                net.end = END_LOST
+                break
             if net.filled != r.head or net.config.client.enforce_close_notify:
                 net.end = END_TRUNCATED
                 break

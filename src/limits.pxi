@@ -24,6 +24,7 @@ cdef enum:
     ACCOUNT_MAX = 256
     LINGER_MS = 1000                 # after our alert or close_notify, read and drop for so long...
     ALERT_RECORD_MAX = 96            # a sealed alert with the largest IV, MAC and padding BearSSL makes
+    LINGER_QUEUED_MS = 10000         # longer, while what a client sent is not acknowledged by a peer that sends itself
     LINGER_BYTES = 65536             # ...or so many bytes, else a reset would eat the last record
     GRACE_MS = 1000                  # prog gets EOF, then so long to end, then SIGTERM; again, then SIGKILL
     EXIT_MS = 200                    # between the end of prog's output, when it exits, and its SIGCHLD

@@ -226,8 +226,9 @@ cdef void net_fail_error(Net *net, int error) noexcept nogil:
 cdef void net_lost(Net *net, bint writing) noexcept nogil:
     """A read or write failed: there is nobody to say anything to."""
     net.end = END_LOST
-    net.lost_errno = errno
-    net.lost_writing = writing
+    if net.lost_errno == 0:
+        net.lost_errno = errno
+        net.lost_writing = writing
 
 cdef void net_refused_record(Net *net, int alert) noexcept nogil:
     """Key refused a record; every failure of decryption looks the same."""

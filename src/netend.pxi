@@ -13,6 +13,7 @@ cdef void net_linger(Net *net) noexcept nogil:
     After an orderly end a peer that is silent is not waited for, only one that is still sending.
     """
     cdef int64_t until = now_ms() + (LINGER_MS if net.end == END_ALERT else 0)
+    cdef int64_t wait
     cdef size_t dropped = 0
     cdef ssize_t n
     shutdown(net.fd_out, SHUT_WR)
@@ -25,9 +26,11 @@ cdef void net_linger(Net *net) noexcept nogil:
         elif n == 0 or (errno != EAGAIN and errno != EINTR):
             break
         else:
-            if now_ms() >= until:
+            # a peer that was sending may go on after a pause
+            wait = until + (LINGER_QUEUED_MS if dropped and net_upload_queued(net) else 0)
+            if now_ms() >= wait:
                 break
-            net_sleep(net, until)
+            net_sleep(net, wait)
 
 cdef void net_last_words(Net *net) noexcept nogil:
     """The alert that this end asks for, sealed if our direction is."""

@@ -30,6 +30,8 @@ cdef bint net_need(Net *net, size_t n) noexcept nogil:
         r = read(net.fd_in, net_rbuf + net.have, sizeof(net_rbuf) - net.have)
         if r > 0:
             net.have += <size_t>r
+        elif net.lost_errno and (r == 0 or errno != EINTR):
+            net.end = END_LOST          # nothing more can come: what was said is read
         elif r == 0:
             net.end = END_EARLY
         elif errno == EAGAIN:

@@ -32,8 +32,11 @@ cdef void net_handshake_message(Net *net) noexcept nogil:
         return
     net_write_all(net)
     # a client's own Finished is sealed by now, and the server waits for it
-    if net.config.client != NULL and net.seals:
+    if net.config.client != NULL and net.seals and not net_over(net):
         net_flush(net, net.deadline)
+    # a server that refuses us may have said why before it closed: that is still to be read
+    if net.config.client != NULL and net.end == END_LOST and net.lost_writing:
+        net.end = END_NOT
     if net.await_ == AWAIT_FINISHED:
         net.await_ = AWAIT_NOTHING
 

@@ -165,7 +165,7 @@ def inode(run: Tlsc) -> int:
     port = run.peer_address[1]
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
-        if fields[1].endswith(f":{port:04X}"):
+        if fields[1].endswith(f":{port:04X}") and fields[9] != "0":  # 0: an earlier one in TIME_WAIT
             return int(fields[9])
     raise AssertionError("the connection is not in the kernel's table")
 
