@@ -180,7 +180,7 @@ cdef bint client_trust(Net *net, int *code) noexcept nogil:
 
 cdef bint client_unheard(Net *net) noexcept nogil:
     """All that prog wrote is out and prog is gone, or about to be: nothing the peer says to that concerns anybody."""
-    cdef int64_t until = now_ms() + EXIT_MS
+    cdef int64_t until = now_ms() + LEAVING_MS
     while net.output_shut and not net.prog_done and now_ms() < until:
         net_sleep(net, until)
         net_reap(net)

@@ -27,7 +27,7 @@ cdef enum:
     LINGER_QUEUED_MS = 10000         # longer, while what a client sent is not acknowledged by a peer that sends itself
     LINGER_BYTES = 65536             # ...or so many bytes, else a reset would eat the last record
     GRACE_MS = 1000                  # prog gets EOF, then so long to end, then SIGTERM; again, then SIGKILL
-    EXIT_MS = 200                    # between the end of prog's output, when it exits, and its SIGCHLD
+    LEAVING_MS = 200                    # between the end of prog's output, when it exits, and its SIGCHLD
     PROXY_MAX = 127                  # a PROXY v1 line with its LF
     SUITES_MAX = 48                  # BearSSL's own limit on a list
     SERVER_KEY_MAX = 512             # bytes of a server's RSA modulus: 4096 bits, the most that BearSSL takes

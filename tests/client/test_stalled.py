@@ -54,7 +54,7 @@ def small_connection() -> tuple[socket.socket, socket.socket]:
 
 def filled(text: str) -> int:
     """How much FILL wrote."""
-    return int(text.split("filled ")[1].split()[0])
+    return int(text.split("filled ")[1].split(maxsplit=1)[0])
 
 
 def read_to_end(tls: ssl.SSLSocket) -> tuple[int, bool]:
