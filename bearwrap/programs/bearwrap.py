@@ -20,7 +20,11 @@ OPTIONS: list[Option] = []
 
 
 def start(args: Sequence[bytes], log: Log) -> int:
-    """Print what was asked for."""
+    """Do what the first word says."""
+    if args[:1] == [b"serve"]:
+        from bearwrap.programs import serve
+
+        return serve.start(args[1:], log)
     rest = parse(args, OPTIONS, lambda letter, value: None)
     if rest != [b"version"]:
         raise UsageError()
