@@ -71,6 +71,8 @@ include "clientrun.pxi"
 include "worker.pxi"
 include "listen.pxi"
 include "waiting.pxi"
+include "supervisor.pxi"
+include "status.pxi"
 include "serve.pxi"
 # tlswrapper-tcp
 include "resolver.pxi"

@@ -59,13 +59,14 @@ cdef bint proxy_receive(Net *net) noexcept nogil:
 
 cdef bint net_addresses(Net *net) noexcept nogil:
     """Who talks to whom; False when a PROXY line was asked for and is not there."""
+    cdef Addresses socket_has = net.addresses
     if net.config.proxy:
         if not proxy_receive(net):
+            net.addresses = socket_has
             log_fatal("unable to receive incoming proxy-protocol v1 string", 0)
             return False
     elif net.config.listening:
-        if not addresses_from_socket(&net.addresses, net.fd_in):
-            addresses_unknown(&net.addresses)       # a Unix socket
+        pass                                # the listener has told
     elif not addresses_find(&net.addresses, net.fd_in):
         log_warning("connectioninfo_get() failed", 0)
     strcpy(log_state.ip, net.addresses.remote_ip)

@@ -24,6 +24,22 @@ cdef socklen_t listen_address(const char *host, int port, sockaddr_storage *sa) 
     set_errno(EINVAL)
     return 0
 
+cdef bint listen_stale(const char *path, sockaddr_storage *sa, socklen_t n) noexcept nogil:
+    """Remove the socket of a listener that was killed: one at which nobody listens; errno is left as it was."""
+    cdef int saved = errno
+    cdef int fd
+    cdef bint stale
+    cdef stat_t st
+    if fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) < 0 or not S_ISSOCK(st.st_mode):
+        set_errno(saved)
+        return False
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
+    stale = fd >= 0 and connect(fd, <sockaddr *>sa, n) < 0 and errno == ECONNREFUSED
+    close(fd)
+    stale = stale and unlink(path) == 0
+    set_errno(saved)
+    return stale
+
 cdef int listen_open(const char *host, int port, int backlog) noexcept nogil:
     """A listening socket, non-blocking; -1 with errno. An IPv6 one takes IPv6 alone, so that both may be named."""
     cdef sockaddr_storage sa
@@ -39,7 +55,8 @@ cdef int listen_open(const char *host, int port, int backlog) noexcept nogil:
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes))
     if sa.ss_family == AF_INET6:
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes))
-    if bind(fd, <sockaddr *>&sa, n) == 0 and listen(fd, backlog) == 0:
+    if (bind(fd, <sockaddr *>&sa, n) == 0 or (sa.ss_family == AF_UNIX and errno == EADDRINUSE
+            and listen_stale(host, &sa, n) and bind(fd, <sockaddr *>&sa, n) == 0)) and listen(fd, backlog) == 0:
         return fd
     err = errno
     close(fd)

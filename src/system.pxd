@@ -6,7 +6,7 @@ from posix.types cimport pid_t, uid_t, gid_t, off_t
 cdef extern from "<errno.h>" nogil:
     int errno
     int EINTR, EAGAIN, EPERM, EPIPE, ECONNRESET, ENOENT, EACCES, ENOTDIR, EISDIR, EINVAL, ENOMEM, EMFILE, ENFILE, ENOBUFS
-    int EPROTO, EBADF, ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EINPROGRESS, ENOTSOCK, ENOTCONN
+    int EEXIST, EPROTO, EBADF, ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EINPROGRESS, ENOTSOCK, ENOTCONN
     int ENAMETOOLONG, EFBIG, ENOSYS, EOPNOTSUPP, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, ENETDOWN, EHOSTDOWN
 
 cdef extern from "<time.h>" nogil:
@@ -48,6 +48,14 @@ cdef extern from "<sys/epoll.h>" nogil:
     int epoll_create1(int flags)
     int epoll_ctl(int epfd, int op, int fd, epoll_event *event)
     int epoll_wait(int epfd, epoll_event *events, int maxevents, int timeout)
+
+cdef extern from "<poll.h>" nogil:
+    short POLLIN, POLLERR, POLLHUP, POLLRDHUP
+    struct pollfd:
+        int fd
+        short events
+        short revents
+    int poll(pollfd *fds, unsigned long n, int timeout)
 
 cdef extern from "<sys/eventfd.h>" nogil:
     int EFD_CLOEXEC, EFD_NONBLOCK
@@ -102,7 +110,7 @@ cdef extern from "<sys/socket.h>" nogil:
     int shutdown(int fd, int how)
     int getsockname(int fd, sockaddr *addr, socklen_t *len)
     int getpeername(int fd, sockaddr *addr, socklen_t *len)
-    int MSG_DONTWAIT
+    int MSG_DONTWAIT, MSG_TRUNC
     int setsockopt(int fd, int level, int name, const void *value, socklen_t n)
     ssize_t recv(int fd, void *buf, size_t n, int flags)
     int socket(int domain, int type, int protocol)
@@ -110,7 +118,7 @@ cdef extern from "<sys/socket.h>" nogil:
     int bind(int fd, const sockaddr *addr, socklen_t len)
     int listen(int fd, int backlog)
     int accept4(int fd, sockaddr *addr, socklen_t *len, int flags)
-    int SOCK_DGRAM, SO_REUSEADDR, SCM_RIGHTS, IPPROTO_IPV6, IPV6_V6ONLY
+    int SOCK_DGRAM, SO_REUSEADDR, SO_ACCEPTCONN, SCM_RIGHTS, IPPROTO_IPV6, IPV6_V6ONLY
     ssize_t sendto(int fd, const void *p, size_t n, int flags, const sockaddr *addr, socklen_t len)
     struct cmsghdr:
         size_t cmsg_len
@@ -193,7 +201,9 @@ cdef extern from "<sys/stat.h>" nogil:
         off_t st_size
     int fstat(int fd, stat_t *st)
     int fstatat(int folder, const char *path, stat_t *st, int flags)
+    int AT_SYMLINK_NOFOLLOW
     int S_ISREG(unsigned int mode)
+    int S_ISSOCK(unsigned int mode)
     int S_ISDIR(unsigned int mode)
     int S_ISFIFO(unsigned int mode)
 
@@ -201,6 +211,8 @@ cdef extern from "<unistd.h>" nogil:
     pid_t fork()
     pid_t getpid()
     pid_t getppid()
+    int setpgid(pid_t pid, pid_t group)
+    int unlink(const char *path)
     uid_t geteuid()
     int seteuid(uid_t uid)
     int pipe2(int *fds, int flags)

@@ -12,11 +12,13 @@ cdef enum PlaceState:
 cdef enum:
     BUCKETS = 4096          # chains of addresses
     PEER = 17               # bytes: family, address
+    ADDRESS = 28            # bytes of a sockaddr_in6
 
 cdef struct Place:
     int fd
     int state
     uint8_t peer[PEER]
+    uint8_t address[28]     # its sockaddr, for the log: a reset takes it from the socket
     int64_t accepted_ms
     int chain_next          # of the same bucket; -1 ends
     int chain_before
@@ -63,6 +65,23 @@ cdef void list_append(Places *p, List *l, int i) noexcept nogil:
     l.last = i
     l.num += 1
 
+cdef void list_insert(Places *p, List *l, int i) noexcept nogil:
+    """Where its time of arrival puts it: from the end, as most of those that speak late came late."""
+    cdef int at = l.last
+    while at >= 0 and p.rows[at].accepted_ms > p.rows[i].accepted_ms:
+        at = p.rows[at].before
+    if at == l.last:
+        list_append(p, l, i)
+        return
+    p.rows[i].before = at
+    p.rows[i].next = p.rows[at].next if at >= 0 else l.first
+    p.rows[p.rows[i].next].before = i
+    if at >= 0:
+        p.rows[at].next = i
+    else:
+        l.first = i
+    l.num += 1
+
 cdef void list_remove(Places *p, List *l, int i) noexcept nogil:
     cdef Place *row = &p.rows[i]
     if row.before >= 0:
@@ -88,16 +107,22 @@ cdef void place_state(Places *p, int i, int state) noexcept nogil:
     if state == PLACE_SILENT:
         list_append(p, &p.silent, i)
     elif state == PLACE_READY:
-        list_append(p, &p.ready, i)
+        list_insert(p, &p.ready, i)
     elif state == PLACE_SERVED:
         p.served += 1
 
 cdef void peer_of(sockaddr_storage *sa, uint8_t *peer) noexcept nogil:
     """What the limit for each address counts: an IPv4 address whole, of an IPv6 one the network's /64."""
+    cdef uint8_t mapped[12]
+    memset(mapped, 0, 10)
+    mapped[10] = mapped[11] = 255
     memset(peer, 0, PEER)
     peer[0] = <uint8_t>sa.ss_family
     if sa.ss_family == AF_INET:
         memcpy(peer + 1, &(<sockaddr_in *>sa).sin_addr, 4)
+    elif sa.ss_family == AF_INET6 and memcmp(&(<sockaddr_in6 *>sa).sin6_addr, mapped, 12) == 0:
+        peer[0] = <uint8_t>AF_INET      # of a socket that takes both, as systemd makes them
+        memcpy(peer + 1, <uint8_t *>&(<sockaddr_in6 *>sa).sin6_addr + 12, 4)
     elif sa.ss_family == AF_INET6:
         memcpy(peer + 1, &(<sockaddr_in6 *>sa).sin6_addr, 8)
 
@@ -116,7 +141,7 @@ cdef int peer_count(Places *p, const uint8_t *peer) noexcept nogil:
         i = p.rows[i].chain_next
     return n
 
-cdef int place_take(Places *p, int fd, const uint8_t *peer, int64_t now) noexcept nogil:
+cdef int place_take(Places *p, int fd, const uint8_t *peer, sockaddr_storage *sa, int64_t now) noexcept nogil:
     """A row for a new connection, still without a state; -1 when there is none."""
     cdef int i = p.free, bucket = peer_bucket(peer)
     cdef Place *row
@@ -127,6 +152,7 @@ cdef int place_take(Places *p, int fd, const uint8_t *peer, int64_t now) noexcep
     row.fd = fd
     row.accepted_ms = now
     memcpy(row.peer, peer, PEER)
+    memcpy(row.address, sa, ADDRESS)
     row.chain_before = -1
     row.chain_next = p.chains[bucket]
     if row.chain_next >= 0:

@@ -8,11 +8,13 @@ cdef struct Outcome:            # what a worker tells the supervisor at its end
     uint16_t suite
     uint8_t established         # the handshake was finished
     uint8_t alert               # that ended it, ours or the peer's
-    uint64_t bytes_in           # ciphertext of application records, their headers included
+    uint8_t clear               # -n: it never came to TLS
+    uint64_t bytes_in           # records from Finished on, their headers included
     uint64_t bytes_out
 
 cdef struct HandOver:           # what a worker gets with its socket
     int64_t accepted_ms
+    uint8_t address[28]         # the client's sockaddr
 
 cdef int socket_receive(int sock, HandOver *h) noexcept nogil:
     """Wait for a connection; its descriptor, -1 when the supervisor wants none of us any more."""
@@ -57,7 +59,7 @@ cdef bint socket_send(int sock, int fd, HandOver *h) noexcept nogil:
     c.cmsg_type = SCM_RIGHTS
     c.cmsg_len = CMSG_LEN(sizeof(int))
     memcpy(CMSG_DATA(c), &fd, sizeof(int))
-    return sendmsg(sock, &m, MSG_NOSIGNAL) == sizeof(HandOver)
+    return sendmsg(sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(HandOver)
 
 cdef const char *outcome_text(Net *net, char *room, size_t n) noexcept nogil:
     """The reason of the end, in one word or an alert's direction and name."""
@@ -85,6 +87,7 @@ cdef void worker_account(Net *net, Outcome *o, int64_t began_ms) noexcept nogil:
     cdef char m[1024]
     cdef char room[64]
     cdef char sni[260]
+    cdef char ip[64]
     cdef const char *why = outcome_text(net, room, sizeof(room))
     cdef const char *version = "-"
     cdef const char *suite = "-"
@@ -92,6 +95,7 @@ cdef void worker_account(Net *net, Outcome *o, int64_t began_ms) noexcept nogil:
     cdef const char *form
     cdef int n
     sni[0] = 0
+    strcpy(ip, net.addresses.remote_ip)
     if version_row(o.version) != NULL:
         version = version_row(o.version).ssl_protocol
     if suite_row(o.suite) != NULL:
@@ -101,17 +105,42 @@ cdef void worker_account(Net *net, Outcome *o, int64_t began_ms) noexcept nogil:
     if engine.eng != NULL and dns_name(engine.eng.server_name, strlen(engine.eng.server_name)):
         strcpy(sni, engine.eng.server_name)
     if net.config.json:
-        form = ("{\"address\":\"%s\",\"port\":%s,\"sni\":\"%s\",\"version\":\"%s\",\"cipher\":\"%s\","
+        form = ("{\"id\":\"%s\",\"address\":\"%s\",\"port\":%s,\"sni\":\"%s\",\"version\":\"%s\",\"cipher\":\"%s\","
                 "\"group\":\"%s\",\"bytes_in\":%llu,\"bytes_out\":%llu,\"ms\":%lld,\"code\":%d,\"end\":\"%s\"}\n")
     else:
-        form = "bearwrap: connection %s:%s sni=%s %s %s %s in=%llu out=%llu ms=%lld code=%d end=%s\n"
+        form = "bearwrap: connection %s %s:%s sni=%s %s %s %s in=%llu out=%llu ms=%lld code=%d end=%s\n"
         if sni[0] == 0:
             strcpy(sni, "-")
-    n = snprintf(m, sizeof(m), form, net.addresses.remote_ip, net.addresses.remote_port, sni, version, suite, group,
+        if strchr(net.addresses.remote_ip, c':') != NULL:
+            snprintf(ip, sizeof(ip), "[%s]", net.addresses.remote_ip)
+    n = snprintf(m, sizeof(m), form, log_state.id, ip, net.addresses.remote_port, sni, version, suite, group,
                  <unsigned long long>o.bytes_in, <unsigned long long>o.bytes_out, <long long>(now_ms() - began_ms),
                  <int>o.code, why)
     if 0 < n < <int>sizeof(m) and write(2, m, <size_t>n) < 0:
         pass
+
+cdef void worker_identity() noexcept nogil:
+    """A name of its own for the connection's log lines, and prog's LOG_ID."""
+    cdef uint8_t raw[16]
+    cdef const char *alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    cdef int i
+    if getrandom(raw, sizeof(raw), 0) != sizeof(raw):
+        return
+    for i in range(16):
+        log_state.id[i] = alphabet[raw[i] % 62]
+    log_state.id[16] = 0
+    setenv("LOG_ID", log_state.id, 1)
+
+cdef void worker_addresses(Net *net, HandOver *h) noexcept nogil:
+    """Who talks to whom, as accept(2) said: the socket forgets its client when that resets it."""
+    cdef sockaddr_storage sa
+    cdef socklen_t n = sizeof(sa)
+    addresses_unknown(&net.addresses)
+    memset(&sa, 0, sizeof(sa))
+    memcpy(&sa, h.address, sizeof(h.address))
+    if sockaddr_text(&sa, net.addresses.remote_ip, net.addresses.remote_port) and getsockname(
+            0, <sockaddr *>&sa, &n) == 0:
+        sockaddr_text(&sa, net.addresses.local_ip, net.addresses.local_port)
 
 cdef void worker_main(Config *config, int sock) noexcept nogil:
     """The worker, from its fork to its end; never returns. sock is its only descriptor but 0, 1 and 2."""
@@ -123,7 +152,7 @@ cdef void worker_main(Config *config, int sock) noexcept nogil:
     signal(SIGPIPE, SIG_IGN)
     signal(SIGCHLD, SIG_DFL)
     signal(SIGTERM, SIG_DFL)
-    signal(SIGHUP, SIG_IGN)
+    worker_identity()
     if not connection_fork(config, net, &p, sock):
         _exit(111)
     fd = socket_receive(sock, &h)
@@ -134,10 +163,12 @@ cdef void worker_main(Config *config, int sock) noexcept nogil:
     if dup2(fd, 0) < 0 or dup2(fd, 1) < 0:
         _exit(111)
     close(fd)
+    worker_addresses(net, &h)
     net.deadline = h.accepted_ms + config.handshake_ms
     memset(&o, 0, sizeof(o))
     o.code = connection_serve(config, net, &p)
     o.end = net.end
+    o.clear = net.in_clear
     o.established = net.await_ == AWAIT_NOTHING and engine.in_switched
     o.alert = <uint8_t>(net.refusal if net.end == END_REFUSED else (net.alert if net.end == END_ALERT else 0))
     o.version = <uint16_t>net.version

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posix
 
 from bearwrap import _bear, options, s6options
-from bearwrap.errors import OptionError, UsageError
+from bearwrap.errors import Finished, OptionError, SystemCallError, UsageError
 from bearwrap.programs import tlswrapper
 from bearwrap.s6options import Option
 
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
     from bearwrap.logs import Log
 
+NAME = b"bearwrap"
 USAGE = "bearwrap serve [ --option=value ... ] address[,address...] [ tlswrapper options ] prog"
 CLOSING = (
     "An address is IP:PORT, [IPv6]:PORT, :PORT, a path that begins with /, or `systemd` for the sockets that systemd\n"
-    "passes. The options behind it are tlswrapper's. See bearwrap(1).\n"
+    "passes. The options behind it are tlswrapper's; `tlswrapper -h` lists them. See bearwrap(1)."
 )
 OPTIONS = [
     Option("", "max-connections", "number", "connections that are served at a time, 1 to 10000 (default 500)"),
@@ -35,8 +36,14 @@ RANGES = {
     "max-connections": (1, 10000), "max-per-address": (0, 10000), "max-waiting": (1, 60000), "workers": (1, 1000),
     "backlog": (1, 65535), "drain": (0, 86400),
 }
+HELP = s6options.help_text
+LISTENERS_MOST = 16
+STALE = (  # what a super-server may have left for us, and what is not prog's
+    b"TCPREMOTEIP", b"TCPREMOTEPORT", b"TCPREMOTEHOST", b"TCPREMOTEINFO",
+    b"TCPLOCALIP", b"TCPLOCALPORT", b"TCPLOCALHOST",
+)
 STARTED_FD = 3  # the first descriptor that systemd passes (sd_listen_fds(3))
-STATUS_BACKLOG = 16
+STATUS_BACKLOG = 64
 EINVAL = 22
 
 
@@ -46,7 +53,8 @@ class Settings:
     def __init__(self) -> None:
         self.wrapper = tlswrapper.Settings()
         self.numbers = {
-            "max-connections": 500, "max-per-address": 0, "max-waiting": 8192, "workers": 8, "backlog": 1024, "drain": 60,
+            "max-connections": 500, "max-per-address": 0, "max-waiting": 8192, "workers": 8, "backlog": 1024,
+            "drain": 60,
         }
         self.accounts, self.json = True, False
         self.log_file: bytes | None = None
@@ -98,30 +106,54 @@ def parse_address(text: bytes) -> tuple[bytes, int]:
 
 
 def open_listener(host: bytes, port: int, backlog: int, name: bytes) -> int:
-    """A listening socket's descriptor. Raises OptionError (111)."""
+    """A listening socket's descriptor. Raises OptionError for what is no address, SystemCallError."""
     try:
         return _bear.listen_socket(host, port, backlog)
     except OSError as why:
-        raise OptionError(b"unable to listen on '" + name + b"'", why.errno or EINVAL) from None
+        kind = OptionError if why.errno == EINVAL else SystemCallError
+        raise kind(b"unable to listen on '" + name + b"'", why.errno or EINVAL) from None
 
 
 def passed_sockets() -> list[int]:
     """The descriptors that systemd passed (LISTEN_PID, LISTEN_FDS), which prog does not get. Raises OptionError."""
     environ = posix.environ
-    count = options.number(environ.get(b"LISTEN_FDS", b""), 1, 16)
+    count = options.number(environ.get(b"LISTEN_FDS", b""), 1, LISTENERS_MOST)
     if environ.get(b"LISTEN_PID") != b"%d" % posix.getpid() or count is None:
         raise OptionError(b"unable to listen on 'systemd': no sockets were passed (LISTEN_PID, LISTEN_FDS)")
     for name in (b"LISTEN_PID", b"LISTEN_FDS", b"LISTEN_FDNAMES"):
         posix.unsetenv(name)
     passed = list(range(STARTED_FD, STARTED_FD + count))
-    for fd in passed:
-        posix.set_inheritable(fd, False)
-        posix.set_blocking(fd, False)
+    try:
+        for fd in passed:
+            posix.set_inheritable(fd, False)
+            posix.set_blocking(fd, False)
+    except OSError as why:
+        raise SystemCallError(b"unable to listen on 'systemd'", why.errno or EINVAL) from None
     return passed
 
 
+class Paths:
+    """The Unix sockets that were made, to be removed at the end unless another process has put its own there."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[bytes, int, int]] = []
+
+    def add(self, path: bytes) -> None:
+        found = posix.lstat(path)
+        self.made.append((path, found.st_dev, found.st_ino))
+
+    def remove(self) -> None:
+        for path, device, inode in self.made:
+            try:
+                found = posix.lstat(path)
+                if (found.st_dev, found.st_ino) == (device, inode):
+                    posix.unlink(path)
+            except OSError:
+                continue
+
+
 def watchdog_ms() -> int:
-    """Half of what the service manager allows between two words of ours, 0 when it wants none (sd_watchdog_enabled(3))."""
+    """Half of what the service manager allows between our words, 0 when it wants none (sd_watchdog_enabled(3))."""
     environ = posix.environ
     pid = environ.get(b"WATCHDOG_PID")
     usec = environ.get(b"WATCHDOG_USEC", b"")
@@ -131,11 +163,11 @@ def watchdog_ms() -> int:
 
 
 def open_log(path: bytes) -> None:
-    """Make a file descriptor 2. Raises OptionError."""
+    """Make a file descriptor 2. Raises SystemCallError."""
     try:
         fd = posix.open(path, posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_CLOEXEC, 0o640)
     except OSError as why:
-        raise OptionError(b"unable to open log file '" + path + b"'", why.errno or EINVAL) from None
+        raise SystemCallError(b"unable to open log file '" + path + b"'", why.errno or EINVAL) from None
     posix.dup2(fd, 2)
     posix.close(fd)
 
@@ -158,37 +190,52 @@ def split(words: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
     return ours, theirs + list(words[at:])
 
 
+def listen(settings: Settings, address: bytes, paths: Paths) -> bytes:
+    """Open the sockets; the value of PROTO. Raises OptionError or SystemCallError."""
+    backlog = settings.numbers["backlog"]
+    proto = b"TCP"
+    if address == b"systemd":
+        settings.listeners = passed_sockets()
+    else:
+        places = [(parse_address(text), text) for text in address.split(b",")]
+        if len(places) > LISTENERS_MOST:
+            raise OptionError(b"unable to listen on more than %d addresses" % LISTENERS_MOST)
+        for (host, port), text in places:
+            settings.listeners.append(open_listener(host, port, backlog, text))
+            if host[:1] == b"/":
+                paths.add(host)
+        if all(host[:1] == b"/" for (host, _), _ in places):
+            proto = b"IPC"
+    if settings.status_path is not None:
+        settings.status = open_listener(settings.status_path, 0, STATUS_BACKLOG, settings.status_path)
+        paths.add(settings.status_path)
+        posix.chmod(settings.status_path, 0o600)
+    return proto
+
+
 def start(args: Sequence[bytes], log: Log) -> int:
     """Parse the words, open the sockets, serve until SIGTERM; the exit code."""
+    if not _bear.open_standard_descriptors():
+        return 111
+    if args and args[0] in (b"-h", b"-V"):
+        raise Finished(args[0][1:].decode())
     settings = Settings()
     rest = s6options.parse(args, OPTIONS, settings.take)
     if not rest:
         raise UsageError
-    address = rest[0]
     ours, wrapped = split(rest[1:])
     s6options.parse(ours, OPTIONS, settings.take)
     tlswrapper.configure(settings.wrapper, wrapped, log)
     settings.finish()
-    backlog = settings.numbers["backlog"]
     if settings.log_file is not None:
         open_log(settings.log_file)
-    if address == b"systemd":
-        settings.listeners = passed_sockets()
-        proto = b"TCP"
-    else:
-        places = [(parse_address(text), text) for text in address.split(b",")]
-        proto = b"TCP" if any(host[:1] != b"/" for (host, _), _ in places) else b"IPC"
-        settings.listeners = [open_listener(host, port, backlog, text) for (host, port), text in places]
-    if settings.status_path is not None:
-        settings.status = open_listener(settings.status_path, 0, STATUS_BACKLOG, settings.status_path)
-        posix.chmod(settings.status_path, 0o600)
-    _bear.environment_set(b"PROTO", proto)
-    settings.watchdog_ms = watchdog_ms()
-    for name in (b"WATCHDOG_PID", b"WATCHDOG_USEC"):
-        posix.unsetenv(name)
+    paths = Paths()
     try:
+        proto = listen(settings, rest[0], paths)
+        _bear.environment_set(b"PROTO", proto)
+        settings.watchdog_ms = watchdog_ms()
+        for name in (b"WATCHDOG_PID", b"WATCHDOG_USEC", *STALE):
+            posix.unsetenv(name)
         return _bear.serve(settings)
     finally:
-        for path in [settings.status_path, *(text for text in address.split(b",") if text[:1] == b"/")]:
-            if path is not None:
-                posix.unlink(path)
+        paths.remove()
