@@ -174,7 +174,7 @@ cdef void serve_kill(Supervisor *s, int64_t now) noexcept nogil:
     cdef int i
     for i in range(s.workers_num):
         if s.workers[i].pid and s.workers[i].place >= 0:
-            kill(s.workers[i].pid, s.kill_signal)
+            kill(s.workers[i].pid if s.kill_signal == SIGTERM else -s.workers[i].pid, s.kill_signal)
     while s.places.ready.num:
         place_drop(s, s.places.ready.first)
     s.kill_signal = SIGKILL

@@ -179,6 +179,7 @@ cdef void worker_ended(Supervisor *s, int i) noexcept nogil:
         place_free(&s.places, w.place)
         if not w.told:
             s.c.lost += 1
+            kill(-w.pid, SIGTERM)       # its group: nobody else tells prog, which may not heed the end of its input
             serve_trouble(s, "a worker was lost with its connection", 0)
     else:
         for k in range(s.idle_num):

@@ -27,6 +27,7 @@ class Serving:
 
     address  what to listen on, 127.0.0.1:{port} by default, where {port} is a free one
     wrapper  tlswrapper's options
+    under    a command that runs it; signals go there
     lines()  stderr so far; accounts() the connections' lines as dictionaries (--log json)
     """
 
@@ -41,7 +42,7 @@ class Serving:
         preexec: Callable[[], None] | None = None,
         pass_fds: Sequence[int] = (),
         started: bool = True,
-        own_log: bool = False,
+        under: Sequence[Argument] = (),
     ) -> None:
         self.port = free_port()
         self.address = (address or "127.0.0.1:{port}").replace("{port}", str(self.port))
@@ -54,7 +55,7 @@ class Serving:
         self._notify.bind(str(self.folder / "notify"))
         self.said: list[str] = []  # to the service manager
         read_end, write_end = os.pipe()
-        words = [PROGRAM, "serve", "--log", "json", "--status", self.status_path, *options, self.address]
+        words = [*under, PROGRAM, "serve", "--log", "json", "--status", self.status_path, *options, self.address]
         environment = {**os.environ, MARK: self.mark, "NOTIFY_SOCKET": str(self.folder / "notify"), **(env or {})}
         try:
             self.popen = subprocess.Popen(
@@ -139,8 +140,9 @@ class Serving:
         assert self._collector.wait(lambda text: len(lines(text)) >= count, limit_s), self.stderr
         return [json.loads(line) for line in lines(self.stderr)]
 
-    def faults(self) -> list[str]:
-        """All lines that are no connection's."""
+    def faults(self, least: int = 0) -> list[str]:
+        """All lines that are no connection's, once there are `least`."""
+        assert self.wait_stderr(r"\A" + r"(?:\{.*\n)*[^{\n].*\n" * least), self.stderr
         return [line for line in self.stderr.splitlines() if not line.startswith("{")]
 
     def counters(self) -> dict[str, int]:
@@ -183,8 +185,14 @@ class Serving:
     def stop(self, number: int = signal.SIGTERM, limit_s: float = LIMIT_S) -> int:
         """Signal the supervisor, wait for its end and that of all that it started; its exit code."""
         self.popen.send_signal(number)
-        code = self.popen.wait(limit_s)
+        code = self.wait(limit_s)
         assert self.no_process_left(), marked(self.mark)
+        return code
+
+    def wait(self, limit_s: float = LIMIT_S) -> int:
+        """Wait for the supervisor's end and what it wrote; its exit code."""
+        code = self.popen.wait(limit_s)
+        self._collector.wait_end(0.5)
         return code
 
     def no_process_left(self, within_s: float = LIMIT_S) -> bool:

@@ -61,7 +61,7 @@ def test_it_is_closed_at_the_deadline(wrapper: list[str]) -> None:
         assert server.wait_counter(reason("limit"), 30)[reason("silent")] == 0
         tls.sendall(b"still here")
         assert read_exactly(tls, 10) == b"still here"
-        lines = server.faults()
+        lines = server.faults(1)
         assert 1 <= len(lines) <= 4, lines
         assert re.fullmatch(r"bearwrap: fatal: too many connections, \d+ refused since the last such line", lines[0])
 
@@ -169,7 +169,7 @@ def test_too_few_descriptors(wrapper: list[str]) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
 
     with Serving(wrapper, preexec=low, started=False) as server:
-        assert server.popen.wait(LIMIT_S) == 111
+        assert server.wait() == 111
         assert server.faults() == [
             "bearwrap: fatal: unable to start the listener (process cannot open more files)"
         ]

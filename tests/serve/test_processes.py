@@ -80,7 +80,7 @@ def test_idle_workers_that_are_killed(wrapper: list[str]) -> None:
             assert not wait_gone(kids), "the key and prog of a killed worker"
         server.wait_idle(3)
         assert zombies(server.pid) == 0
-        assert 1 <= len(server.faults()) <= 3
+        assert 1 <= len(server.faults(1)) <= 3
         assert set(server.faults()) == {"bearwrap: fatal: a worker ended before it had a connection"}
 
 
@@ -91,19 +91,20 @@ def serving(server: Serving) -> int:
 
 
 def test_a_serving_worker_that_is_killed(wrapper: list[str]) -> None:
-    """Its place is free again, it is counted as lost, its key and prog end."""
-    with Serving(wrapper, options=["--max-connections", "1", "--workers", "1"]) as server:
-        with server.tls() as tls:
-            tls.sendall(b"x")
-            assert read_exactly(tls, 1) == b"x"
+    """Its place is free again, it is counted as lost, its key and prog end, a prog that reads no input too."""
+    prog = ["sh", "-c", "echo x; [ $SSL_TLS_SNI_SERVERNAME ] && exec sleep 100; exec cat"]
+    with Serving(wrapper, prog, options=["--max-connections", "1", "--workers", "1"]) as server:
+        with server.tls(sni="test.example") as tls:
+            assert read_exactly(tls, 2) == b"x\n"
             worker = serving(server)
             kids = children(worker)
             os.kill(worker, signal.SIGKILL)
             assert closed(tls)
             assert not wait_gone([worker, *kids])
-        server.echo()
+        with server.tls() as tls:
+            assert read_exactly(tls, 2) == b"x\n"
         assert server.wait_counter("bearwrap_served_total", 1)["bearwrap_workers_lost_total"] == 1
-        assert server.faults() == ["bearwrap: fatal: a worker was lost with its connection"]
+        assert server.faults(1) == ["bearwrap: fatal: a worker was lost with its connection"]
 
 
 @contextlib.contextmanager
