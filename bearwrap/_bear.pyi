@@ -225,6 +225,57 @@ class _Forwarding(Protocol):
     def jail_directory(self) -> bytes:
         """-J."""
 
+class _Listening(Protocol):
+    """The settings of `bearwrap serve` (Supervisor in src/supervisor.pxi); None is "not given"."""
+
+    @property
+    def wrapper(self) -> _Settings:
+        """What every connection is served with."""
+
+    @property
+    def listeners(self) -> Sequence[int]:
+        """Listening sockets, non-blocking, 1 to 16."""
+
+    @property
+    def status(self) -> int:
+        """The listening socket of --status, -1 without."""
+
+    @property
+    def accounts(self) -> bool:
+        """--log is text or json: one line a connection."""
+
+    @property
+    def json(self) -> bool:
+        """--log is json."""
+
+    @property
+    def log_file(self) -> bytes | None:
+        """--log-file, which SIGHUP opens anew."""
+
+    @property
+    def most(self) -> int:
+        """--max-connections, 1 and more."""
+
+    @property
+    def most_waiting(self) -> int:
+        """--max-waiting, 1 and more."""
+
+    @property
+    def most_per_address(self) -> int:
+        """--max-per-address, 0 is no limit."""
+
+    @property
+    def spare(self) -> int:
+        """--workers, 1 and more."""
+
+    @property
+    def drain_s(self) -> int:
+        """--drain."""
+
+    @property
+    def watchdog_ms(self) -> int:
+        """How often the service manager hears of us, 0 is never."""
+
 # log
 
 def log_setup(name: bytes, level: int, identity: bytes, s6: bool = False) -> None:
@@ -535,3 +586,17 @@ def tcp_connect_until(fd: int, ip: bytes, port: int, deadline_ms: int) -> None:
 
 def tcp_addresses(fd: int) -> tuple[bytes, bytes, bytes, bytes]:
     """Of a connected socket: remote address and port, local address and port."""
+
+# bearwrap serve
+
+def listen_socket(host: bytes, port: int, backlog: int) -> int:
+    """A listening socket, non-blocking: of a literal address, or of a path that begins with /, whatever the port.
+
+    A socket in the file system at which nobody listens is replaced. OSError; EINVAL for what is no address.
+    """
+
+def serve(listening: _Listening) -> int:
+    """Listen until SIGTERM or SIGINT and the end of what is served then; the exit code, 111 when it could not start.
+
+    Every descriptor from 3 on that is none of these is closed. ValueError for no listener, or more than 16.
+    """

@@ -4,6 +4,7 @@ Usage: install.py [--destdir DIR] [--prefix DIR] [--script] [--uninstall]
 
     PREFIX/bin/NAME                   the programs
     PREFIX/share/man/man1/NAME.1      their manual pages
+    PREFIX/lib/systemd/system/        units that are started by nobody unless they are enabled
     PREFIX/lib/bearwrap/              the modules of the script form; only if the programs are that form
     /var/lib/tlswrapper/empty         the empty directory the programs lock themselves into
 
@@ -26,6 +27,7 @@ import native
 import script
 
 JAIL = Path("/var/lib/tlswrapper/empty")
+UNITS = sorted((native.ROOT / "systemd").iterdir())
 
 
 def is_script(path: Path) -> bool:
@@ -68,10 +70,22 @@ def install(destdir: Path, prefix: Path, as_script: bool) -> None:
             print(f"install: {other}", flush=True)
     for page in sorted((native.ROOT / "man").glob("*.1")):
         copy(page, under(destdir, prefix / "share" / "man" / "man1" / page.name), 0o644)
+    for unit in UNITS:
+        target = under(destdir, prefix / "lib" / "systemd" / "system" / unit.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(unit_text(unit, prefix))
+        target.chmod(0o644)
+        print(f"install: {target}", flush=True)
     jail = under(destdir, JAIL)
     jail.mkdir(parents=True, exist_ok=True)
     jail.chmod(0o755)
     print(f"install: {jail}", flush=True)
+
+
+def unit_text(unit: Path, prefix: Path) -> str:
+    """A unit that names the programs where they will be; systemd takes quoted words, with its specifiers doubled."""
+    where = str(prefix / "bin").replace("%", "%%").replace(" ", r"\s")
+    return unit.read_text().replace("@BINDIR@", where)
 
 
 def under(destdir: Path, path: Path) -> Path:
@@ -82,7 +96,8 @@ def under(destdir: Path, path: Path) -> Path:
 def uninstall(destdir: Path, prefix: Path) -> None:
     """Take away what install put there; the jail directory only if nothing is in it."""
     pages = [prefix / "share" / "man" / "man1" / page.name for page in (native.ROOT / "man").glob("*.1")]
-    for path in [*(prefix / "bin" / name for name in inplace.PROGRAMS), *pages]:
+    units = [prefix / "lib" / "systemd" / "system" / unit.name for unit in UNITS]
+    for path in [*(prefix / "bin" / name for name in inplace.PROGRAMS), *pages, *units]:
         target = under(destdir, path)
         if target.is_symlink() or target.exists():
             target.unlink()

@@ -6,7 +6,7 @@
 # a part uses only parts above it. Types and docstrings of what Python sees are in bearwrap/_bear.pyi.
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset, strchr, strcmp, strcpy, strlen, strncmp
@@ -67,6 +67,13 @@ include "netclear.pxi"
 include "netend.pxi"
 include "connection.pxi"
 include "clientrun.pxi"
+# bearwrap serve
+include "worker.pxi"
+include "listen.pxi"
+include "waiting.pxi"
+include "supervisor.pxi"
+include "status.pxi"
+include "serve.pxi"
 # tlswrapper-tcp
 include "resolver.pxi"
 include "dial.pxi"
@@ -83,3 +90,4 @@ include "tcpface.pxi"
 include "smtpface.pxi"
 include "clientface.pxi"
 include "tcpclientface.pxi"
+include "serveface.pxi"

@@ -49,6 +49,9 @@ cdef struct Config:
     int user_field              # -U
     bint proxy                  # -p1
     bint delayed                # -n
+    bint listening              # `bearwrap serve`: the addresses are the socket's own
+    bint accounts               # one log line a connection
+    bint json                   # as JSON
     Jail jail
     char **argv                 # prog and its arguments, NULL-terminated
 

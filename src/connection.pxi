@@ -11,6 +11,7 @@ cdef struct Pipes:
     int wake_net
     int wake_key
     int network[2]          # a client's, where they are not 0 and 1
+    int supervisor          # a listener's worker: where its connection comes from
 
 cdef bint above(int *fd) noexcept nogil:
     """Move a descriptor above the numbers that prog is given."""
@@ -58,10 +59,14 @@ cdef bint proxy_receive(Net *net) noexcept nogil:
 
 cdef bint net_addresses(Net *net) noexcept nogil:
     """Who talks to whom; False when a PROXY line was asked for and is not there."""
+    cdef Addresses socket_has = net.addresses
     if net.config.proxy:
         if not proxy_receive(net):
+            net.addresses = socket_has
             log_fatal("unable to receive incoming proxy-protocol v1 string", 0)
             return False
+    elif net.config.listening:
+        pass                                # the listener has told
     elif not addresses_find(&net.addresses, net.fd_in):
         log_warning("connectioninfo_get() failed", 0)
     strcpy(log_state.ip, net.addresses.remote_ip)
@@ -98,8 +103,11 @@ cdef void close_standard(Config *config) noexcept nogil:
         close(0)
         close(1)
 
-cdef bint connection_fork(Config *config, Net *net, Pipes *p) noexcept nogil:
-    """Make prog and key, each with its own ends of the pipes alone; False after an error line."""
+cdef bint connection_fork(Config *config, Net *net, Pipes *p, int supervisor) noexcept nogil:
+    """Make prog and key, each with its own ends of the pipes alone; False after an error line.
+
+    supervisor: a descriptor that net alone keeps, -1 for none.
+    """
     cdef uint8_t *ring = ring_map()
     if ring == NULL or not pipes_open(p, config.delayed):
         log_fatal("unable to create pipe", errno)
@@ -107,6 +115,7 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p) noexcept nogil:
     if config.client != NULL:
         p.network[0] = config.client.read_fd
         p.network[1] = config.client.write_fd
+    p.supervisor = supervisor
     net.prog = fork()
     if net.prog == 0:
         close(p.to_prog[1])
@@ -115,6 +124,8 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p) noexcept nogil:
         close_both(p.port)
         close_both(p.killer)
         close_network(config)
+        if supervisor >= 0:
+            close(supervisor)
         munmap(ring, 2 * (PAGE + RING_SIZE))
         prog_main(config, p.go[0], p.to_prog[0], p.from_prog[1], p.control[1], p.ack[0])
     close(p.go[0])
@@ -136,6 +147,8 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p) noexcept nogil:
             close_both(p.killer)
             close_network(config)
             close_standard(config)
+            if supervisor >= 0:
+                close(supervisor)
             key_main(config, p.port[1], p.go[1], ring, p.wake_net, p.wake_key, p.to_prog[1], p.from_prog[0])
     if net.prog < 0 or net.key < 0:
         log_fatal("unable to fork", errno)
@@ -150,29 +163,24 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p) noexcept nogil:
     net.config = config
     net.port = engine.port = p.port[0]
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-    if not ring_side(&net.ring, ring, False, p.wake_key) or not net_prepare(net, p.wake_net):
+    if not ring_side(&net.ring, ring, False, p.wake_key):
         log_fatal("unable to prepare the connection", errno)
         return False
     return True
 
-cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
-    """Serve the connection on descriptors 0 and 1; the exit code of the program."""
-    cdef Net *net = &net_process
-    cdef Pipes p
-    if not standard_descriptors(True):
-        return 111
-    signal(SIGPIPE, SIG_IGN)
-    signal(SIGCHLD, SIG_DFL)
-    signal(SIGALRM, SIG_DFL)
-    if config.delayed and not (control_free(5, "pipe") and control_free(6, "ack pipe")):
-        return 111
-    net.fd_in = 0
-    net.fd_out = 1
-    net.deadline = started_ms + config.handshake_ms
-    if not connection_fork(config, net, &p):
-        return 111
+cdef bint net_ready(Net *net, Pipes *p) noexcept nogil:
+    """With the network's descriptors at hand: all that needs a new descriptor, before the jail."""
+    if net_prepare(net, p.wake_net):
+        return True
+    log_fatal("unable to prepare the connection", errno)
+    return False
+
+cdef int connection_serve(Config *config, Net *net, Pipes *p) noexcept nogil:
+    """From the forks to the exit code: jail, addresses, handshake, transfer, end."""
     net.killer[0] = p.killer[0]
     net.killer[1] = p.killer[1]
+    if not net_ready(net, p):
+        return 111
     if not signal_pipe_arm(net.killer, net.prog) or (config.delayed and not clear_prepare(
             net, p.to_prog[1], p.to_prog[0], p.from_prog[0], p.control[0], p.ack[1])):
         log_fatal("unable to prepare the connection", errno)
@@ -195,3 +203,21 @@ cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
     if not net_over(net):
         net_run(net)
     return net_end(net)
+
+cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
+    """Serve the connection on descriptors 0 and 1; the exit code of the program."""
+    cdef Net *net = &net_process
+    cdef Pipes p
+    if not standard_descriptors(True):
+        return 111
+    signal(SIGPIPE, SIG_IGN)
+    signal(SIGCHLD, SIG_DFL)
+    signal(SIGALRM, SIG_DFL)
+    if config.delayed and not (control_free(5, "pipe") and control_free(6, "ack pipe")):
+        return 111
+    net.fd_in = 0
+    net.fd_out = 1
+    net.deadline = started_ms + config.handshake_ms
+    if not connection_fork(config, net, &p, -1):
+        return 111
+    return connection_serve(config, net, &p)

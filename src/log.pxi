@@ -49,6 +49,7 @@ cdef const char *errno_word(int number) noexcept nogil:
     if number == EINPROGRESS: return "operation in progress"
     if number == EFBIG: return "file too large"      # ours: the original has no such limit
     if number == ENOTSOCK: return "not a socket"
+    if number == EADDRINUSE: return "address already in use"
     if number == EADDRNOTAVAIL: return "address not available"
     if number == EAFNOSUPPORT: return "address family not supported"
     if number == ENETDOWN: return "network down"

@@ -105,6 +105,8 @@ cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd, int con
             unsetenv(go_variable(i))
     if config.account != NULL:
         prog_drop(config.account)
+    if config.listening:
+        signal(SIGHUP, SIG_DFL)         # which only its worker ignores
     if config.client != NULL:
         dup2(stdin_fd, config.client.read_fd)
         dup2(stdout_fd, config.client.write_fd)

@@ -5,9 +5,9 @@ from posix.types cimport pid_t, uid_t, gid_t, off_t
 
 cdef extern from "<errno.h>" nogil:
     int errno
-    int EINTR, EAGAIN, EPERM, EPIPE, ECONNRESET, ENOENT, EACCES, ENOTDIR, EISDIR, EINVAL, ENOMEM, EMFILE
-    int EPROTO, EBADF, ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EINPROGRESS, ENOTSOCK, ENOTCONN
-    int ENAMETOOLONG, EFBIG, ENOSYS, EOPNOTSUPP, EADDRNOTAVAIL, EAFNOSUPPORT, ENETDOWN, EHOSTDOWN
+    int EINTR, EAGAIN, EPERM, EPIPE, ECONNRESET, ENOENT, EACCES, ENOTDIR, EISDIR, EINVAL, ENOMEM, EMFILE, ENFILE, ENOBUFS
+    int EEXIST, EPROTO, EBADF, ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EINPROGRESS, ENOTSOCK, ENOTCONN
+    int ENAMETOOLONG, EFBIG, ENOSYS, EOPNOTSUPP, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, ENETDOWN, EHOSTDOWN
 
 cdef extern from "<time.h>" nogil:
     ctypedef long time_t
@@ -22,7 +22,7 @@ cdef extern from "<signal.h>" nogil:
         pass
     ctypedef void (*sighandler_t)(int) noexcept nogil
     sighandler_t SIG_DFL, SIG_IGN
-    int SIGPIPE, SIGCHLD, SIGTERM, SIGKILL, SIGALRM, SIGSTOP, SIGURG, SIG_BLOCK, SIG_SETMASK
+    int SIGPIPE, SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGKILL, SIGALRM, SIGSTOP, SIGURG, SIG_BLOCK, SIG_SETMASK
     sighandler_t signal(int signum, sighandler_t handler)
     int sigemptyset(sigset_t *s)
     int sigaddset(sigset_t *s, int signum)
@@ -38,15 +38,24 @@ cdef extern from "<sys/signalfd.h>" nogil:
 
 cdef extern from "<sys/epoll.h>" nogil:
     int EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD
-    uint32_t EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR, EPOLLRDHUP, EPOLLET
+    uint32_t EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR, EPOLLRDHUP, EPOLLET, EPOLLONESHOT
     ctypedef union epoll_data_t:
         uint32_t u32
+        uint64_t u64
     struct epoll_event:
         uint32_t events
         epoll_data_t data
     int epoll_create1(int flags)
     int epoll_ctl(int epfd, int op, int fd, epoll_event *event)
     int epoll_wait(int epfd, epoll_event *events, int maxevents, int timeout)
+
+cdef extern from "<poll.h>" nogil:
+    short POLLIN, POLLERR, POLLHUP, POLLRDHUP
+    struct pollfd:
+        int fd
+        short events
+        short revents
+    int poll(pollfd *fds, unsigned long n, int timeout)
 
 cdef extern from "<sys/eventfd.h>" nogil:
     int EFD_CLOEXEC, EFD_NONBLOCK
@@ -101,12 +110,33 @@ cdef extern from "<sys/socket.h>" nogil:
     int shutdown(int fd, int how)
     int getsockname(int fd, sockaddr *addr, socklen_t *len)
     int getpeername(int fd, sockaddr *addr, socklen_t *len)
-    int MSG_DONTWAIT
+    int MSG_DONTWAIT, MSG_TRUNC
     int setsockopt(int fd, int level, int name, const void *value, socklen_t n)
     ssize_t recv(int fd, void *buf, size_t n, int flags)
     int socket(int domain, int type, int protocol)
     int connect(int fd, const sockaddr *addr, socklen_t len)
     int bind(int fd, const sockaddr *addr, socklen_t len)
+    int listen(int fd, int backlog)
+    int accept4(int fd, sockaddr *addr, socklen_t *len, int flags)
+    int SOCK_DGRAM, SO_REUSEADDR, SO_ACCEPTCONN, SCM_RIGHTS, IPPROTO_IPV6, IPV6_V6ONLY
+    ssize_t sendto(int fd, const void *p, size_t n, int flags, const sockaddr *addr, socklen_t len)
+    struct cmsghdr:
+        size_t cmsg_len
+        int cmsg_level
+        int cmsg_type
+    struct msghdr:
+        void *msg_name
+        socklen_t msg_namelen
+        iovec *msg_iov
+        size_t msg_iovlen
+        void *msg_control
+        size_t msg_controllen
+        int msg_flags
+    cmsghdr *CMSG_FIRSTHDR(msghdr *m)
+    unsigned char *CMSG_DATA(cmsghdr *c)
+    size_t CMSG_LEN(size_t n)
+    ssize_t sendmsg(int fd, const msghdr *m, int flags)
+    ssize_t recvmsg(int fd, msghdr *m, int flags)
     int getsockopt(int fd, int level, int name, void *value, socklen_t *n)
 
 cdef extern from "<sys/un.h>" nogil:
@@ -142,7 +172,7 @@ cdef extern from "<arpa/inet.h>" nogil:
 cdef extern from "<fcntl.h>" nogil:
     unsigned int SPLICE_F_MOVE, SPLICE_F_NONBLOCK
     ssize_t splice(int source, off_t *off_in, int sink, off_t *off_out, size_t n, unsigned int flags)
-    int O_RDONLY, O_WRONLY, O_RDWR, O_CLOEXEC, O_NONBLOCK, F_GETFL, F_SETFL, F_SETPIPE_SZ, F_SETOWN, F_SETSIG, F_DUPFD_CLOEXEC, O_ASYNC, O_NOCTTY
+    int O_RDONLY, O_WRONLY, O_RDWR, O_CLOEXEC, O_NONBLOCK, F_GETFL, F_SETFL, F_SETPIPE_SZ, F_SETOWN, F_SETSIG, F_DUPFD_CLOEXEC, O_ASYNC, O_NOCTTY, O_APPEND, O_CREAT
     int O_ACCMODE, F_SETFD, FD_CLOEXEC
     int fcntl(int fd, int cmd, ...)
     int open_ "open"(const char *path, int flags, ...)
@@ -171,7 +201,9 @@ cdef extern from "<sys/stat.h>" nogil:
         off_t st_size
     int fstat(int fd, stat_t *st)
     int fstatat(int folder, const char *path, stat_t *st, int flags)
+    int AT_SYMLINK_NOFOLLOW
     int S_ISREG(unsigned int mode)
+    int S_ISSOCK(unsigned int mode)
     int S_ISDIR(unsigned int mode)
     int S_ISFIFO(unsigned int mode)
 
@@ -179,6 +211,8 @@ cdef extern from "<unistd.h>" nogil:
     pid_t fork()
     pid_t getpid()
     pid_t getppid()
+    int setpgid(pid_t pid, pid_t group)
+    int unlink(const char *path)
     uid_t geteuid()
     int seteuid(uid_t uid)
     int pipe2(int *fds, int flags)

@@ -30,7 +30,8 @@ PYTHON = {
     "programs/s6_tlsclient": {
         "_bear", "errors", "s6options", "tcpconnect", "logs", "programs/__init__", "programs/s6_tlsc",
     },
-    "programs/bearwrap": {"_bear", "errors", "options", "logs", "programs/__init__"},
+    "programs/bearwrap": {"_bear", "errors", "options", "logs", "programs/__init__", "programs/serve"},
+    "programs/serve": {"_bear", "errors", "options", "s6options", "logs", "programs/tlswrapper"},
 }
 ALLOWED_OUTSIDE = {"posix", "sys", "__future__", "collections.abc", "types"}  # the last two for type checking only
 
@@ -44,7 +45,8 @@ GROUPS = [
     ["engine", "engineserver", "engineclient", "net", "netmove", "netflight", "netserver", "netclient",
      "nethandshake", "netrun", "netclear", "netend"],
     ["connection", "clientrun"],
-    ["face", "clientface"],
+    ["worker", "listen", "waiting", "supervisor", "status", "serve"],
+    ["face", "clientface", "serveface"],
 ]
 KEY, NET = GROUPS[3], GROUPS[4]
 TCP = ["resolver", "dial", "relay", "tcp"]  # tlswrapper-tcp
@@ -127,7 +129,7 @@ def test_the_roles_use_nothing_of_each_other(process: str) -> None:
 def test_companions_use_nothing_of_the_wrapper(parts: list[str], groups: int) -> None:
     """They stand on the same ground, the first two groups (and prog's, for smtp), and each part on those before it."""
     ground = [part for group in GROUPS[:groups] for part in group]
-    wrapper = {name: part for group in GROUPS[groups:6] for part in group for name in defined(part)}
+    wrapper = {name: part for group in GROUPS[groups:7] for part in group for name in defined(part)}
     for at, part in enumerate(parts):
         own = {name for other in [*ground, *parts[: at + 1]] for name in defined(other)}
         foreign = {name for later in parts[at + 1 :] for name in defined(later)} | set(wrapper)

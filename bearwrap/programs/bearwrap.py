@@ -1,4 +1,4 @@
-"""bearwrap - what this build is, and where to read on; later the listener and the benchmarks."""
+"""bearwrap - what this build is, the listener, and where to read on; later the benchmarks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,21 @@ if TYPE_CHECKING:
     from bearwrap.logs import Log
 
 NAME = b"bearwrap"
-USAGE = "bearwrap version"
-CLOSING = "  version         what this build is made of\n\nThe wrapper itself is tlswrapper(1)."
+USAGE = "bearwrap version | serve address prog"
+CLOSING = (
+    "  version         what this build is made of\n"
+    "  serve           listen, and run prog behind TLS for each connection; `bearwrap serve --help`\n\n"
+    "The wrapper itself is tlswrapper(1)."
+)
 OPTIONS: list[Option] = []
 
 
 def start(args: Sequence[bytes], log: Log) -> int:
-    """Print what was asked for."""
+    """Do what the first word says."""
+    if args[:1] == [b"serve"]:
+        from bearwrap.programs import serve
+
+        return programs.run(serve, args[1:])
     rest = parse(args, OPTIONS, lambda letter, value: None)
     if rest != [b"version"]:
         raise UsageError()

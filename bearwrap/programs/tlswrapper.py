@@ -144,9 +144,8 @@ def file_kind(path: bytes, failure: bytes) -> int:
         raise OptionError(failure + b" '" + path + b"'", EINVAL) from None
 
 
-def start(args: Sequence[bytes], log: Log) -> int:
-    """Parse the options and serve the connection; the exit code."""
-    settings = Settings()
+def configure(settings: Settings, args: Sequence[bytes], log: Log) -> None:
+    """Take options and prog from the words. Raises UsageError or OptionError."""
 
     def take(letter: str, value: bytes) -> None:
         if log.option(letter):
@@ -159,4 +158,10 @@ def start(args: Sequence[bytes], log: Log) -> int:
 
     settings.prog = parse(args, OPTIONS, take)
     settings.check()
+
+
+def start(args: Sequence[bytes], log: Log) -> int:
+    """Parse the options and serve the connection; the exit code."""
+    settings = Settings()
+    configure(settings, args, log)
     return _bear.serve_connection(settings, _bear.monotonic_ms())

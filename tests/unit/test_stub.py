@@ -85,7 +85,7 @@ def test_tables_have_the_keys_of_the_stub() -> None:
     assert keys["_BuildFacts"] == set(_bear.build_facts())
 
 
-@pytest.mark.parametrize("parameter", ["settings", "forwarding", "outgoing"])
+@pytest.mark.parametrize("parameter", ["settings", "forwarding", "outgoing", "listening"])
 def test_settings_are_what_the_face_reads(parameter: str) -> None:
     """Each protocol lists every attribute that its function takes, and none more."""
     name = "_" + parameter.capitalize()

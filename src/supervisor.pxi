@@ -1,0 +1,218 @@
+# supervisor - what the listener's process knows: its places, its workers and its counters, and how a worker comes and
+# goes. A worker that serves may be a conquered one: nothing that it says or does makes the supervisor wait.
+
+cdef enum:
+    LISTENERS_MAX = 16
+    EVENTS = 64
+    ACCEPTS = 64            # of one listener in one pass
+    STATUS_CLIENTS = 8
+    STATUS_ROOM = 32768
+    PAUSE_MS = 100          # before what failed for want of something is tried again
+    KILL_MS = 4000          # after SIGTERM at the end of a drain: a worker gives its prog two seconds of that
+    LINE_MS = 1000          # between two lines about the same
+    DESCRIPTORS = 24        # of the supervisor's own: standard ones, status, signals, epoll, a fork's socket pair
+
+cdef enum Tag:
+    TAG_SIGNAL = 1
+    TAG_LISTENER = 2
+    TAG_PLACE = 3
+    TAG_WORKER = 4
+    TAG_STATUS = 5
+    TAG_STATUS_CLIENT = 6
+
+cdef struct Worker:
+    pid_t pid               # 0: free
+    int sock
+    int place               # -1: idle
+    bint told               # its one word has come
+
+cdef struct Counters:
+    uint64_t accepted
+    uint64_t over_limit     # closed because --max-connections were being served until the deadline
+    uint64_t over_address   # closed because of --max-per-address
+    uint64_t silent         # closed because nothing came until the deadline
+    uint64_t crowded        # silent ones closed because every place was taken
+    uint64_t gone           # closed by the client before it said anything
+    uint64_t served
+    uint64_t established
+    uint64_t bytes_in
+    uint64_t bytes_out
+    uint64_t versions[8]
+    uint64_t suites[64]
+    uint64_t alerts[256]
+    uint64_t failed         # handshakes
+    uint64_t lost           # workers that ended without a word
+
+cdef struct Supervisor:
+    Config *config
+    int listeners[LISTENERS_MAX]
+    int listeners_num
+    int status              # listening socket, -1 without
+    int status_clients[STATUS_CLIENTS]
+    int status_next         # gives way when there are too many
+    const char *log_file    # to open anew at SIGHUP, NULL without
+    int most                # --max-connections
+    int most_waiting        # places besides
+    int most_per_address    # 0: no limit
+    int spare               # workers kept ready
+    int64_t drain_ms
+    int64_t watchdog_ms     # 0: none
+    int epoll
+    int signals
+    Places places
+    Worker *workers
+    int workers_num
+    int *idle               # their numbers
+    int idle_num
+    int used                # workers that exist
+    bint stopping
+    bint paused             # the listeners are not watched: no descriptors
+    int64_t stop_ms
+    int64_t resume_ms
+    int64_t fork_ms         # not before
+    int64_t watchdog_next
+    rlimit files            # RLIMIT_NOFILE as it was, for prog
+    int64_t refused_ms      # when the last line about refused ones was written
+    uint64_t refused_lines  # refused since
+    int64_t trouble_ms      # the same of workers
+    int kill_signal
+    Counters c
+
+cdef bint serve_watch(Supervisor *s, int fd, uint32_t events, int tag, int index) noexcept nogil:
+    cdef epoll_event ev
+    ev.events = events
+    ev.data.u64 = (<uint64_t>tag << 32) | <uint32_t>index
+    return epoll_ctl(s.epoll, EPOLL_CTL_ADD, fd, &ev) == 0
+
+cdef void serve_refused(Supervisor *s, const char *why) noexcept nogil:
+    """Count a refusal in the log, at most once a second."""
+    cdef char m[160]
+    cdef int64_t now = now_ms()
+    s.refused_lines += 1
+    if now - s.refused_ms < LINE_MS:
+        return
+    snprintf(m, sizeof(m), "%s, %llu refused since the last such line", why, <unsigned long long>s.refused_lines)
+    log_fatal(m, 0)
+    s.refused_ms = now
+    s.refused_lines = 0
+
+cdef void serve_trouble(Supervisor *s, const char *what, int err) noexcept nogil:
+    """A worker could not be had, or was lost: a line a second, and no fork for a moment."""
+    cdef int64_t now = now_ms()
+    s.fork_ms = now + PAUSE_MS
+    if now - s.trouble_ms >= LINE_MS:
+        s.trouble_ms = now
+        log_fatal(what, err)
+
+cdef void worker_dismiss(Supervisor *s, int i) noexcept nogil:
+    """A worker that has closed its socket is ending; one that only says so ends here, so that this never waits."""
+    cdef Worker *w = &s.workers[i]
+    cdef int status = 0
+    close(w.sock)
+    kill(w.pid, SIGKILL)
+    waitpid(w.pid, &status, 0)
+    w.pid = 0
+    s.used -= 1
+
+cdef void worker_begin(Supervisor *s, int sock) noexcept nogil:
+    """The child: what is the supervisor's alone goes, then it is a worker; never returns."""
+    cdef sigset_t none
+    close_inherited(&sock, 1)
+    setpgid(0, 0)               # what a terminal signals is the supervisor: connections are not cut
+    signal(SIGINT, SIG_DFL)
+    signal(SIGHUP, SIG_IGN)     # before it is unblocked: one for the supervisor may be meant for all
+    sigemptyset(&none)
+    sigprocmask(SIG_SETMASK, &none, NULL)
+    setrlimit(RLIMIT_NOFILE, &s.files)
+    unsetenv("NOTIFY_SOCKET")
+    worker_main(s.config, sock)
+
+cdef void worker_spawn(Supervisor *s) noexcept nogil:
+    """Fork a worker that waits for its connection."""
+    cdef int pair[2]
+    cdef int i, at = -1
+    cdef Worker *w
+    cdef pid_t pid
+    for i in range(s.workers_num):
+        if s.workers[i].pid == 0:
+            at = i
+            break
+    if at < 0:
+        return
+    w = &s.workers[at]
+    if socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0:
+        serve_trouble(s, "unable to start a worker", errno)
+        return
+    pid = fork()
+    if pid == 0:
+        worker_begin(s, pair[1])
+    close(pair[1])
+    if pid < 0:
+        close(pair[0])
+        serve_trouble(s, "unable to start a worker", errno)
+        return
+    w.pid = pid
+    w.sock = pair[0]
+    w.place = -1
+    w.told = False
+    s.used += 1
+    if not serve_watch(s, pair[0], EPOLLIN, TAG_WORKER, at):
+        serve_trouble(s, "unable to start a worker", errno)
+        worker_dismiss(s, at)
+        return
+    s.idle[s.idle_num] = at
+    s.idle_num += 1
+
+cdef void worker_ended(Supervisor *s, int i) noexcept nogil:
+    """A worker has closed its socket, or sent its one word: take it, free its place."""
+    cdef Worker *w = &s.workers[i]
+    cdef Outcome o
+    cdef int k
+    cdef ssize_t n = recv(w.sock, &o, sizeof(o), MSG_DONTWAIT | MSG_TRUNC)
+    if n < 0 and (errno == EAGAIN or errno == EINTR):
+        return
+    if n == sizeof(o) and w.place >= 0 and not w.told:
+        w.told = True
+        serve_count(s, &o)
+        return                  # its end follows
+    if w.place >= 0:
+        place_free(&s.places, w.place)
+        if not w.told:
+            s.c.lost += 1
+            kill(-w.pid, SIGTERM)       # its group: nobody else tells prog, which may not heed the end of its input
+            serve_trouble(s, "a worker was lost with its connection", 0)
+    else:
+        for k in range(s.idle_num):
+            if s.idle[k] == i:
+                s.idle_num -= 1
+                s.idle[k] = s.idle[s.idle_num]
+                break
+        if not s.stopping:
+            serve_trouble(s, "a worker ended before it had a connection", 0)
+    worker_dismiss(s, i)
+
+cdef void workers_renew(Supervisor *s) noexcept nogil:
+    """The idle ones go, and with them what they were forked with."""
+    while s.idle_num:
+        s.idle_num -= 1
+        worker_dismiss(s, s.idle[s.idle_num])
+
+cdef void serve_count(Supervisor *s, Outcome *o) noexcept nogil:
+    """A worker's word may be a conquered one's: every number is checked before it counts, and only counts."""
+    cdef uint64_t most = <uint64_t>1 << 50      # bytes of one connection
+    cdef int i
+    s.c.served += 1
+    s.c.bytes_in += o.bytes_in if o.bytes_in < most else 0
+    s.c.bytes_out += o.bytes_out if o.bytes_out < most else 0
+    if o.alert:
+        s.c.alerts[o.alert] += 1
+    if o.clear:
+        return
+    if not o.established:
+        s.c.failed += 1
+        return
+    s.c.established += 1
+    for i in range(BW_VERSIONS):
+        s.c.versions[i] += bw_versions[i].id == o.version
+    for i in range(BW_SUITES):
+        s.c.suites[i] += bw_suites[i].id == o.suite
