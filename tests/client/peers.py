@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.harness import OURS, Listener, ServerProcess, free_port, require_peer, require_program, server_process
+from tests.harness import (
+    OURS,
+    Deadline,
+    Listener,
+    ServerProcess,
+    free_port,
+    require_peer,
+    require_program,
+    server_process,
+)
 from tests.tlsclient import _allow_old_versions as allow_old_versions
 
 TLS10, TLS11, TLS12, TLS13 = (
@@ -52,7 +62,20 @@ def gnutls_server(certificate: Path, *words: str, priority: str = "NORMAL:-VERS-
     command = [require_peer("gnutls-serv"), f"--port={port}", f"--priority={priority}", "--quiet", "--nodb"]
     command += [f"--x509keyfile={certificate}", f"--x509certfile={certificate}", *words]
     with server_process(command, port) as server:
+        _wait_ipv4(server)
         yield server
+
+
+def _wait_ipv4(server: ServerProcess) -> None:
+    """gnutls-serv listens on IPv6 first, and a moment later on IPv4; as with wait_listening there is no event."""
+    deadline, wanted = Deadline(), f":{server.port:04X}"
+    while not any(
+        fields[1].endswith(wanted) and fields[3] == "0A"
+        for fields in map(str.split, Path("/proc/net/tcp").read_text().splitlines()[1:])
+    ):
+        assert not deadline.over(), f"nothing listens on port {server.port} of IPv4: {server.output}"
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            raise AssertionError(f"the server ended with {server.popen.wait(0.005)}: {server.output}")
 
 
 @contextlib.contextmanager

@@ -229,7 +229,7 @@ def run(row: Row, material: Material) -> list[str]:
         if isinstance(row.peer, GnuTLS):
             certificate = material.path(row.peer.certificate)
             server = stack.enter_context(gnutls_server(certificate, "--echo", priority=row.peer.priority))
-            more["sock"] = socket.create_connection(("localhost", server.port))  # it listens on ::1 first
+            more["sock"] = socket.create_connection(("127.0.0.1", server.port))
         context = row.peer.context(material) if isinstance(row.peer, OpenSSL) else None
         begin = time.monotonic()
         options = shlex.split(row.with_files(row.options, material))

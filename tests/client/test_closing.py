@@ -133,7 +133,7 @@ def test_gnutls(material: Material, style: list[str], eof: list[str]) -> None:
     """gnutls-serv sends back what it got, and closes when we do; a bare FIN it takes for an error of ours."""
     prog = "yes | head -c 5000 >&7; head -c 5000 <&6 | wc -c; exec 7>&-; cat <&6 | wc -c; exit 7"
     with gnutls_server(material.path("p256"), "--echo") as server:
-        sock = socket.create_connection(("localhost", server.port))
+        sock = socket.create_connection(("127.0.0.1", server.port))
         with start(material, style + eof, prog, sock=sock) as run:
             assert run.wait() == 7
             assert run.stdout == b"5000\n0\n"

@@ -49,7 +49,7 @@ def variables(material: Material, pair: str = "") -> dict[str, Value]:
 
 
 def connected(port: int) -> socket.socket:
-    sock = socket.create_connection(("localhost", port), timeout=LIMIT_S)
+    sock = socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S)
     sock.settimeout(None)
     return sock
 
