@@ -442,6 +442,9 @@ def serve_connection(settings: _Settings, started_ms: int) -> int:
     started_ms: when the program started, for the handshake's deadline. ValueError for more than 4 entries or 14 suites.
     """
 
+def limit_system_calls(is_net: bool) -> None:
+    """Leave this process the system calls of net, or of key, for good; for tests."""
+
 def ring_bytes() -> int:
     """Size of the memory that serve_key takes: for each direction one page and the ring."""
 

@@ -221,6 +221,7 @@ cdef int client_run(Config *config, int64_t started_ms) noexcept nogil:
     if not confine(&config.jail):
         log_fatal("unable to create jail", 0)
         return EXIT_SYSTEM
+    limit_calls(BW_NET)
     if not client_trust(net, &code):
         net_dismiss_key(net)
         client_wait(net)

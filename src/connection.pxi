@@ -188,6 +188,7 @@ cdef int connection_serve(Config *config, Net *net, Pipes *p) noexcept nogil:
     if not jail_enter(&config.jail):
         log_fatal("unable to create jail", 0)
         return 111
+    limit_calls(BW_NET)
     if config.anchors != NULL and not net_anchors(net, &net_anchor_list):
         return 111
     if not net_addresses(net):

@@ -353,6 +353,10 @@ def serve_connection(settings, int64_t started_ms):
     free(argv)
     return code
 
+def limit_system_calls(bint is_net):
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    limit_calls(BW_NET if is_net else BW_KEY)
+
 def ring_bytes():
     return 2 * (PAGE + RING_SIZE)
 

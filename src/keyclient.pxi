@@ -116,6 +116,7 @@ cdef void key_trust(Key *k) noexcept nogil:
     err = trust_read(&k.trust, config.anchors_directory, config.anchors_file)
     if not confine(&k.config.jail):
         trust_refuse(k, EXIT_SYSTEM, "unable to create jail in", k.config.jail.directory, 0)
+    limit_calls(BW_KEY)
     if config.key_file != NULL:
         if chain.err:
             trust_refuse(k, EXIT_SYSTEM, "unable to read certificate chain in", config.certificate_file,

@@ -40,6 +40,7 @@ cdef void key_load(Key *k, uint32_t usable, const char *name, size_t name_len) n
     if not jail_enter(&k.config.jail):
         log_fatal("unable to create jail", 0)
         key_end()
+    limit_calls(BW_KEY)
     if k.anchors_text != NULL and not anchors_parse(&k.anchors, k.anchors_text, k.anchors_len):
         key_end()       # net has parsed the same text already: only a changed copy comes here
     for i in range(num):

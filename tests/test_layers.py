@@ -39,7 +39,7 @@ ALLOWED_OUTSIDE = {"posix", "sys", "__future__", "collections.abc", "types"}  # 
 GROUPS = [
     ["limits", "alert", "cursor", "der", "hello", "names", "address", "altname", "pem", "certificate", "anchors",
      "hash", "records", "serverflight"],
-    ["log", "proxyline", "jail", "sandbox", "config", "descriptors", "ring", "port"],
+    ["log", "proxyline", "jail", "sandbox", "seccomp", "config", "descriptors", "ring", "port"],
     ["prog"],
     ["identity", "trust", "peer", "key", "keyserver", "keyclient", "keyrun", "keymain"],
     ["engine", "engineserver", "engineclient", "net", "netmove", "netflight", "netserver", "netclient",

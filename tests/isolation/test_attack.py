@@ -121,8 +121,8 @@ def connected(request: pytest.FixtureRequest, certs: Certs) -> Iterator[tuple[bo
 def test_jailed_on_jailed(connected: tuple[bool, int, int, int], direction: str) -> None:
     """Nothing can be read, attached to or taken; with its own uid each cannot even be signalled by the other.
 
-    With -j both have one uid, and so have all connections: signals and limits are then left to a later system-call
-    filter (SECURITY.md).
+    With -j both have one uid, and so have all connections: signals and limits are then left to the filter of system
+    calls (test_seccomp.py), which the helper does not stand under.
     """
     shared, net, key, _ = connected
     attacker, target = (net, key) if direction == "net on key" else (key, net)
