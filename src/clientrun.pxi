@@ -189,7 +189,7 @@ cdef bint client_unheard(Net *net) noexcept nogil:
 cdef int client_end(Net *net) noexcept nogil:
     """From the end of the relay, or of a failed handshake, to the exit code."""
     cdef bint running = net.await_ == AWAIT_NOTHING
-    cdef int code = 0
+    cdef int status, code = 0
     if net.end != END_OUTPUT and not (running and (net.end == END_NOTIFY or client_unheard(net))):
         code = client_report(net)
     if running or net.end == END_ALERT:
@@ -197,10 +197,8 @@ cdef int client_end(Net *net) noexcept nogil:
     net_close(net, &net.fd_in)
     net_close(net, &net.fd_out)
     net_dismiss_key(net)        # and with key go its ends of prog's pipes
-    if running:
-        return client_wait(net)
-    client_wait(net)
-    return code
+    status = client_wait(net)
+    return status if running else code
 
 cdef int client_run(Config *config, int64_t started_ms) noexcept nogil:
     """Be the TLS client of the connection on the two descriptors; the exit code of the program."""

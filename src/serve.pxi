@@ -206,7 +206,7 @@ cdef bint serve_files(Supervisor *s, int *places) noexcept nogil:
 
     A connection costs one here, its own or its worker's socket; so does an idle worker. What was inherited is closed.
     """
-    cdef int own[17]            # LISTENERS_MAX and the status socket
+    cdef int own[LISTENERS_MAX + 1]         # the status socket besides
     cdef rlim_t besides = <rlim_t>(DESCRIPTORS + STATUS_CLIENTS + s.listeners_num + s.spare)
     cdef rlimit limit
     cdef int i

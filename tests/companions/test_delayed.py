@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,20 @@ pytestmark = needs_root
 def delayed(certs: Certs, how: str, *options: str, **more: object) -> Wrapped:
     prog = [sys.executable, "-I", PROG, how]
     return Wrapped(["-n", *options, "-f", certs.server("p256")], prog, **more)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def gated(certs: Certs, script: str, family: str = "tcp") -> Iterator[tuple[Wrapped, Callable[[], object]]]:
+    """A prog that waits for a byte on descriptor 3; and what sends that byte."""
+    read_end, write_end = os.pipe()
+    try:
+        options = ["-n", "-f", certs.server("p256")]
+        prog = [sys.executable, "-I", "-c", script]
+        with Wrapped(options, prog, family=family, preexec=lambda: os.dup2(read_end, 3), pass_fds=(3, read_end)) as w:
+            yield w, lambda: os.write(write_end, b"!")
+    finally:
+        os.close(read_end)
+        os.close(write_end)
 
 
 def line(sock: socket.socket) -> bytes:
@@ -133,25 +149,18 @@ def test_what_comes_after_starttls_was_handed_over_is_held_for_the_answer(certs:
         "os.read(3, 1); os.write(5, b'220 go\\r\\n'); os.close(5)\n"
         "os.write(1, b'tls ' + os.read(0, 100))\n"
     )
-    read_end, write_end = os.pipe()
-    try:
-        options = ["-n", "-f", certs.server("p256")]
-        prog = [sys.executable, "-I", "-c", script]
-        with Wrapped(options, prog, family="unix", preexec=lambda: os.dup2(read_end, 3), pass_fds=(3, read_end)) as w:
-            assert line(w.client) == b"220 hello\r\n"
-            w.client.sendall(b"STARTTLS\r\n")
-            assert line(w.client) == b"250 STARTTLS\r\n"
-            w.client.sendall(b"EVIL\r\n")
-            wait_taken(w.client)
-            os.write(write_end, b"!")
-            assert line(w.client) == b"220 go\r\n"
-            client = RecordClient(w.client)
-            client.handshake()
-            client.send(b"EHLO\r\n")
-            assert client.read_exactly(10) == b"tls EHLO\r\n"
-    finally:
-        os.close(read_end)
-        os.close(write_end)
+    with gated(certs, script, family="unix") as (w, go_on):
+        assert line(w.client) == b"220 hello\r\n"
+        w.client.sendall(b"STARTTLS\r\n")
+        assert line(w.client) == b"250 STARTTLS\r\n"
+        w.client.sendall(b"EVIL\r\n")
+        wait_taken(w.client)
+        go_on()
+        assert line(w.client) == b"220 go\r\n"
+        client = RecordClient(w.client)
+        client.handshake()
+        client.send(b"EHLO\r\n")
+        assert client.read_exactly(10) == b"tls EHLO\r\n"
 
 
 def test_a_quick_client_hello_is_not_given_to_prog(certs: Certs) -> None:
@@ -162,23 +171,16 @@ def test_a_quick_client_hello_is_not_given_to_prog(certs: Certs) -> None:
         "os.read(3, 1); os.write(5, b'\\0'); os.read(6, 1)\n"
         "os.write(1, b'tls ' + os.read(0, 100))\n"
     )
-    read_end, write_end = os.pipe()
-    try:
-        options = ["-n", "-f", certs.server("p256")]
-        prog = [sys.executable, "-I", "-c", script]
-        with Wrapped(options, prog, preexec=lambda: os.dup2(read_end, 3), pass_fds=(3, read_end)) as w:
-            assert line(w.client) == b"220 hello\r\n"
-            w.client.sendall(b"STARTTLS\r\n")
-            assert line(w.client) == b"220 go\r\n"
-            client = RecordClient(w.client)
-            w.client.sendall(client.client_hello())
-            os.write(write_end, b"!")
-            client.handshake()
-            client.send(b"EHLO\r\n")
-            assert client.read_exactly(10) == b"tls EHLO\r\n"
-    finally:
-        os.close(read_end)
-        os.close(write_end)
+    with gated(certs, script) as (w, go_on):
+        assert line(w.client) == b"220 hello\r\n"
+        w.client.sendall(b"STARTTLS\r\n")
+        assert line(w.client) == b"220 go\r\n"
+        client = RecordClient(w.client)
+        w.client.sendall(client.client_hello())
+        go_on()
+        client.handshake()
+        client.send(b"EHLO\r\n")
+        assert client.read_exactly(10) == b"tls EHLO\r\n"
 
 
 @pytest.mark.parametrize("how", ["garbage", "two", "long", "noack"])
