@@ -241,6 +241,10 @@ class _Listening(Protocol):
         """The listening socket of --status, -1 without."""
 
     @property
+    def sockets(self) -> Sequence[tuple[bytes, int, int]]:
+        """Path, device and inode of the Unix sockets that are removed at the end."""
+
+    @property
     def accounts(self) -> bool:
         """--log is text or json: one line a connection."""
 
@@ -597,6 +601,9 @@ def listen_socket(host: bytes, port: int, backlog: int) -> int:
 
     A socket in the file system at which nobody listens is replaced. OSError; EINVAL for what is no address.
     """
+
+def remove_socket(path: bytes, device: int, inode: int) -> None:
+    """Remove a Unix socket unless another one has its name by now; device and inode: as lstat(2) told of ours."""
 
 def serve(listening: _Listening) -> int:
     """Listen until SIGTERM or SIGINT and the end of what is served then; the exit code, 111 when it could not start.

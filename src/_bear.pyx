@@ -8,7 +8,7 @@
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
-from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.stdlib cimport atoi, calloc, free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset, strchr, strcmp, strcpy, strlen, strncmp
 
 from bearssl cimport *
@@ -70,11 +70,13 @@ include "connection.pxi"
 include "clientrun.pxi"
 # bearwrap serve
 include "worker.pxi"
+include "settings.pxi"
 include "listen.pxi"
 include "waiting.pxi"
 include "supervisor.pxi"
 include "status.pxi"
 include "serve.pxi"
+include "again.pxi"
 # tlswrapper-tcp
 include "resolver.pxi"
 include "dial.pxi"

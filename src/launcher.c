@@ -22,11 +22,13 @@
 
 #ifndef BEARWRAP_ENTRY
 #define BEARWRAP_ENTRY "bearwrap.programs"
+#define BEARWRAP_PROGRAMS
 #endif
 
 #define CHECK(status) give_up_if(status)
 
 PyMODINIT_FUNC PyInit__bear(void);
+int bw_program(int argc, char **argv); /* again.pxi */
 
 static const char *program = "bearwrap";
 
@@ -220,6 +222,11 @@ int main(int argc, char **argv)
     const char *slash = strrchr(argv[0], '/');
     program = slash ? slash + 1 : argv[0];
 
+#ifdef BEARWRAP_PROGRAMS
+    int done = bw_program(argc, argv);
+    if (done >= 0)
+        _exit(done & 255);
+#endif
     start();
 #ifndef BEARWRAP_OWN_TABLES
     if (load_compiled() == 0)

@@ -40,6 +40,12 @@ cdef bint listen_stale(const char *path, sockaddr_storage *sa, socklen_t n) noex
     set_errno(saved)
     return stale
 
+cdef void socket_remove(const SocketPath *s) noexcept nogil:
+    """Remove a socket of ours, unless another process has put its own there."""
+    cdef stat_t st
+    if fstatat(AT_FDCWD, s.path, &st, AT_SYMLINK_NOFOLLOW) == 0 and st.st_dev == s.device and st.st_ino == s.inode:
+        unlink(s.path)
+
 cdef int listen_open(const char *host, int port, int backlog) noexcept nogil:
     """A listening socket, non-blocking; -1 with errno. An IPv6 one takes IPv6 alone, so that both may be named."""
     cdef sockaddr_storage sa

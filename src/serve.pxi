@@ -286,11 +286,11 @@ cdef void serve_event(Supervisor *s, uint64_t data, uint32_t events) noexcept no
     elif tag == TAG_STATUS_CLIENT and s.status_clients[i] >= 0:
         status_answer(s, i)
 
-cdef int serve_run(Supervisor *s) noexcept nogil:
-    """Serve until SIGTERM or SIGINT; the exit code."""
+cdef int serve_loop(Supervisor *s) noexcept nogil:
     cdef epoll_event events[EVENTS]
     cdef int64_t now, until, left
     cdef int i, n, first
+    bw_sodium_init()        # before the forks: it asks the processor what it can, and CPUID is dear
     if not serve_open(s):
         log_fatal("unable to start the listener", errno)
         return 111
@@ -323,3 +323,11 @@ cdef int serve_run(Supervisor *s) noexcept nogil:
         n = epoll_wait(s.epoll, events, EVENTS, <int>left)
         for i in range(n):
             serve_event(s, events[i].data.u64, events[i].events)
+
+cdef int serve_run(Supervisor *s) noexcept nogil:
+    """Serve until SIGTERM or SIGINT, then remove the sockets that were made; the exit code."""
+    cdef int code = serve_loop(s)
+    cdef int i
+    for i in range(s.sockets_num):
+        socket_remove(&s.sockets[i])
+    return code

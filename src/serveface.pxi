@@ -6,30 +6,47 @@ def listen_socket(bytes host, int port, int backlog):
         raise OSError(errno, "")
     return fd
 
+def remove_socket(bytes path, uint64_t device, uint64_t inode):
+    cdef SocketPath s
+    s.path = path
+    s.device = device
+    s.inode = inode
+    socket_remove(&s)
+
 def serve(listening):
     cdef Config config
+    cdef Listening l
     cdef Supervisor s
     cdef char **argv = config_read(listening.wrapper, &config)
     cdef int i, code
-    memset(&s, 0, sizeof(s))
+    memset(&l, 0, sizeof(l))
     config.listening = True
     config.accounts = listening.accounts
     config.json = listening.json
-    s.config = &config
-    s.listeners_num = len(listening.listeners)
-    if not 0 < s.listeners_num <= LISTENERS_MAX:
+    l.listeners_num = len(listening.listeners)
+    l.sockets_num = len(listening.sockets)
+    if not 0 < l.listeners_num <= LISTENERS_MAX or l.sockets_num > SOCKETS_MAX:
         raise ValueError("listeners")
     for i, fd in enumerate(listening.listeners):
-        s.listeners[i] = fd
-    s.status = listening.status
-    s.log_file = c_text(listening.log_file)
-    s.most = listening.most
-    s.most_waiting = listening.most_waiting
-    s.most_per_address = listening.most_per_address
-    s.spare = listening.spare
-    s.drain_ms = listening.drain_s * 1000
-    s.watchdog_ms = listening.watchdog_ms
+        l.listeners[i] = fd
+    for i, (path, device, inode) in enumerate(listening.sockets):
+        l.sockets[i].path = c_text(path)
+        l.sockets[i].device = device
+        l.sockets[i].inode = inode
+    l.status = listening.status
+    l.log_file = c_text(listening.log_file)
+    l.most = listening.most
+    l.most_waiting = listening.most_waiting
+    l.most_per_address = listening.most_per_address
+    l.spare = listening.spare
+    l.drain_ms = listening.drain_s * 1000
+    l.watchdog_ms = listening.watchdog_ms
     with nogil:
-        code = serve_run(&s)
+        if program_argc and not serve_again(&config, &l):
+            log_fatal("unable to start the listener", errno)
+            code = 111
+        else:
+            supervisor_take(&s, &config, &l)
+            code = serve_run(&s)
     free(argv)
     return code

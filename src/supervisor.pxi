@@ -2,7 +2,6 @@
 # goes. A worker that serves may be a conquered one: nothing that it says or does makes the supervisor wait.
 
 cdef enum:
-    LISTENERS_MAX = 16
     EVENTS = 64
     ACCEPTS = 64            # of one listener in one pass
     STATUS_CLIENTS = 8
@@ -77,6 +76,24 @@ cdef struct Supervisor:
     int64_t trouble_ms      # the same of workers
     int kill_signal
     Counters c
+    SocketPath *sockets     # to remove at the end
+    int sockets_num
+
+cdef void supervisor_take(Supervisor *s, Config *config, Listening *l) noexcept nogil:
+    memset(s, 0, sizeof(Supervisor))
+    s.config = config
+    memcpy(s.listeners, l.listeners, sizeof(s.listeners))
+    s.listeners_num = l.listeners_num
+    s.status = l.status
+    s.log_file = l.log_file
+    s.most = l.most
+    s.most_waiting = l.most_waiting
+    s.most_per_address = l.most_per_address
+    s.spare = l.spare
+    s.drain_ms = l.drain_ms
+    s.watchdog_ms = l.watchdog_ms
+    s.sockets = l.sockets
+    s.sockets_num = l.sockets_num
 
 cdef bint serve_watch(Supervisor *s, int fd, uint32_t events, int tag, int index) noexcept nogil:
     cdef epoll_event ev

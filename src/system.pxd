@@ -7,7 +7,7 @@ cdef extern from "<errno.h>" nogil:
     int errno
     int EINTR, EAGAIN, EPERM, EPIPE, ECONNRESET, ENOENT, EACCES, ENOTDIR, EISDIR, EINVAL, ENOMEM, EMFILE, ENFILE, ENOBUFS
     int EEXIST, EPROTO, EBADF, ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EINPROGRESS, ENOTSOCK, ENOTCONN
-    int ENAMETOOLONG, EFBIG, ENOSYS, EOPNOTSUPP, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, ENETDOWN, EHOSTDOWN
+    int ENAMETOOLONG, EFBIG, ENOSYS, EOPNOTSUPP, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, ENETDOWN, EHOSTDOWN, E2BIG
 
 cdef extern from "<time.h>" nogil:
     ctypedef long time_t
@@ -62,6 +62,7 @@ cdef extern from "<sys/eventfd.h>" nogil:
     int eventfd(unsigned int initval, int flags)
 
 cdef extern from "<sys/mman.h>" nogil:
+    int memfd_create(const char *name, unsigned int flags)
     int PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_ANONYMOUS
     void *MAP_FAILED
     void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
@@ -83,7 +84,7 @@ cdef extern from "<sys/wait.h>" nogil:
     int WTERMSIG(int status)
 
 cdef extern from "<sys/prctl.h>" nogil:
-    int PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG
+    int PR_SET_NAME, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG
     int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 
 cdef extern from "<sys/resource.h>" nogil:
@@ -110,7 +111,8 @@ cdef extern from "<sys/socket.h>" nogil:
     int shutdown(int fd, int how)
     int getsockname(int fd, sockaddr *addr, socklen_t *len)
     int getpeername(int fd, sockaddr *addr, socklen_t *len)
-    int MSG_DONTWAIT, MSG_TRUNC
+    int MSG_DONTWAIT, MSG_TRUNC, MSG_CMSG_CLOEXEC
+    ssize_t send(int fd, const void *buf, size_t n, int flags)
     int setsockopt(int fd, int level, int name, const void *value, socklen_t n)
     ssize_t recv(int fd, void *buf, size_t n, int flags)
     int socket(int domain, int type, int protocol)
@@ -211,6 +213,8 @@ cdef extern from "<unistd.h>" nogil:
     pid_t fork()
     pid_t getpid()
     pid_t getppid()
+    off_t lseek(int fd, off_t at, int whence)
+    int SEEK_SET
     int setpgid(pid_t pid, pid_t group)
     int unlink(const char *path)
     uid_t geteuid()
@@ -250,6 +254,7 @@ cdef extern from "<stdlib.h>" nogil:
 
 cdef extern from "<string.h>" nogil:
     char *strerror(int number)
+    char *strrchr(const char *text, int c)
     void *memmem(const void *hay, size_t haylen, const void *needle, size_t needlelen)
     void explicit_bzero(void *p, size_t n)
 

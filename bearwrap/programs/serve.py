@@ -62,6 +62,7 @@ class Settings:
         self.status = -1
         self.listeners: list[int] = []
         self.watchdog_ms = 0
+        self.sockets: list[tuple[bytes, int, int]] = []
 
     def take(self, name: str, value: bytes) -> None:
         """One long option. Raises OptionError."""
@@ -133,7 +134,7 @@ def passed_sockets() -> list[int]:
 
 
 class Paths:
-    """The Unix sockets that were made, to be removed at the end unless another process has put its own there."""
+    """The Unix sockets that were made: path, device, inode. The compiled side removes them at the end."""
 
     def __init__(self) -> None:
         self.made: list[tuple[bytes, int, int]] = []
@@ -144,12 +145,7 @@ class Paths:
 
     def remove(self) -> None:
         for path, device, inode in self.made:
-            try:
-                found = posix.lstat(path)
-                if (found.st_dev, found.st_ino) == (device, inode):
-                    posix.unlink(path)
-            except OSError:
-                continue
+            _bear.remove_socket(path, device, inode)
 
 
 def watchdog_ms() -> int:
@@ -236,6 +232,8 @@ def start(args: Sequence[bytes], log: Log) -> int:
         settings.watchdog_ms = watchdog_ms()
         for name in (b"WATCHDOG_PID", b"WATCHDOG_USEC", *STALE):
             posix.unsetenv(name)
-        return _bear.serve(settings)
-    finally:
+        settings.sockets = paths.made
+    except BaseException:
         paths.remove()
+        raise
+    return _bear.serve(settings)

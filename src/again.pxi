@@ -1,0 +1,72 @@
+# again - `bearwrap serve` without the interpreter: once the words are read and the sockets open, the program execs
+# itself, and the supervisor that starts then is a small process, whose forks are cheap.
+#
+# Descriptors, environment and pid stay as they are; the settings lie in a memory file whose number is put among the
+# words. That word is ours: typed by somebody who has no such file, it is an unknown option.
+
+cdef const char *settings_word() noexcept nogil:
+    return "--settings-fd="         # a global would be set by the interpreter only
+
+cdef bint again_keep(int fd) noexcept nogil:
+    """Let a descriptor live through exec."""
+    return fd < 0 or fcntl(fd, F_SETFD, 0) == 0
+
+cdef bint serve_again(Config *config, Listening *listening) noexcept nogil:
+    """Exec this program again; returns False, with errno, when that cannot be."""
+    cdef char word[32]
+    cdef char **argv = <char **>malloc((<size_t>program_argc + 2) * sizeof(char *))
+    cdef int i, fd = memfd_create("settings", 0)
+    if argv == NULL or fd < 0:
+        return False
+    if not settings_pack(config, listening):
+        set_errno(E2BIG)
+        return False
+    if write(fd, &settings_message, settings_size()) != <ssize_t>settings_size() or lseek(fd, 0, SEEK_SET) < 0:
+        return False
+    for i in range(listening.listeners_num):
+        if not again_keep(listening.listeners[i]):
+            return False
+    if not again_keep(listening.status):
+        return False
+    snprintf(word, sizeof(word), "%s%d", settings_word(), fd)
+    argv[0] = program_argv[0]
+    argv[1] = program_argv[1]
+    argv[2] = word
+    for i in range(2, program_argc + 1):
+        argv[i + 1] = program_argv[i]
+    execv("/proc/self/exe", argv)
+    return False
+
+cdef int again_settings() noexcept nogil:
+    """The number of the settings' file among the words, -1 without."""
+    cdef char *slash = strrchr(program_argv[0], c'/') if program_argc > 2 else NULL
+    cdef size_t n = strlen(settings_word())
+    if program_argc < 3 or strcmp(program_argv[0] if slash == NULL else slash + 1, "bearwrap") != 0 \
+            or strcmp(program_argv[1], "serve") != 0 or strncmp(program_argv[2], settings_word(), n) != 0:
+        return -1
+    return atoi(program_argv[2] + n)
+
+cdef int listener_again() noexcept nogil:
+    """After the exec: serve until the end; its exit code, -1 when this is no such start."""
+    cdef Supervisor s
+    cdef Listening *l = &settings_message.listening
+    cdef int i, fd = again_settings()
+    cdef ssize_t n
+    if fd < 3:
+        return -1
+    n = read(fd, &settings_message, sizeof(Message))
+    if n < 0 or not settings_unpack(<size_t>n):
+        return -1
+    close(fd)
+    for i in range(l.listeners_num):
+        fcntl(l.listeners[i], F_SETFD, FD_CLOEXEC)
+    if l.status >= 0:
+        fcntl(l.status, F_SETFD, FD_CLOEXEC)
+    prctl(PR_SET_NAME, <unsigned long><const char *>"bearwrap", 0, 0, 0)
+    supervisor_take(&s, &settings_message.config, l)
+    return serve_run(&s)
+
+cdef public int bw_program(int argc, char **argv) noexcept nogil:
+    """A native program's first call: the exit code when all is done, -1 when the interpreter is to start."""
+    program_take(argc, argv)
+    return listener_again()
