@@ -27,6 +27,13 @@ class _AuditTables(TypedDict):
     suites: list[tuple[int, bytes, bytes, int, int]]
     """What a client offers, in the order of its preference: IANA number, name in SSL_CIPHER (OpenSSL's), name in the
     log, key exchange (1 ECDHE, 2 static ECDH, 3 RSA), type of the server's key (1 RSA, 2 EC)."""
+    suites13: list[tuple[int, bytes, bytes]]
+    """Of TLS 1.3, in the order of -c: IANA number, name in SSL_CIPHER (OpenSSL's), name in the log."""
+    ciphers13: list[tuple[bytes, int]]
+    """The names of -c that have a suite of TLS 1.3, and its number."""
+    schemes: list[tuple[bytes, int, int, int, int]]
+    """Signature schemes of TLS 1.3 in our order: name, IANA number, key type (1 RSA, 2 EC, 3 Ed25519), curve (0: none),
+    hash (TLS HashAlgorithm, 0: the scheme's own)."""
     alerts: list[tuple[int, bytes]]
     """IANA number, name."""
     errors: list[tuple[int, int, bytes, bytes]]
@@ -603,3 +610,76 @@ def serve(listening: _Listening) -> int:
 
     Every descriptor from 3 on that is none of these is closed. ValueError for no listener, or more than 16.
     """
+
+# TLS 1.3, for tests (bits: 256 or 384, of the hash)
+
+def hkdf13_extract(bits: int, salt: Buffer, ikm: Buffer) -> bytes:
+    """HKDF-Extract (RFC 5869 section 2.2). ValueError for another hash."""
+
+def hkdf13_expand(bits: int, prk: Buffer, info: Buffer, n: int) -> bytes:
+    """HKDF-Expand (RFC 5869 section 2.3), n up to 255 digests. ValueError."""
+
+def hkdf13_label(bits: int, secret: Buffer, label: bytes, context: Buffer, n: int) -> bytes:
+    """HKDF-Expand-Label (RFC 8446 section 7.1); label without its prefix. ValueError for sizes out of range."""
+
+def transcript13(bits: int, messages: Sequence[Buffer], retry: int | None = None) -> bytes:
+    """The transcript hash (RFC 8446 section 4.4.1); retry: before which message what came before becomes
+    message_hash."""
+
+class Schedule13:
+    """The key schedule (RFC 8446 section 7.1), to be called in its order. Its memory is wiped when it goes."""
+
+    def __init__(self, bits: int, psk: Buffer | None = None) -> None:
+        """The early secret. ValueError for another hash."""
+
+    def binder(self, digest: Buffer, external: bool = False) -> bytes:
+        """The PSK's binder; digest: of the truncated ClientHello. ValueError for another size, here and below."""
+
+    def handshake(self, shared: Buffer, digest: Buffer) -> None:
+        """The handshake secrets; digest: up to ServerHello."""
+
+    def master(self, digest: Buffer) -> None:
+        """The application secrets; digest: up to the server's Finished."""
+
+    def resume(self, digest: Buffer) -> None:
+        """The resumption secret; digest: up to the client's Finished. The master secret is wiped."""
+
+    def finished(self, name: bytes, digest: Buffer) -> bytes:
+        """verify_data under the secret of that name."""
+
+    def ticket(self, nonce: Buffer) -> bytes:
+        """The PSK of a ticket with this nonce, of at most 255 bytes."""
+
+    def secret(self, name: bytes) -> bytes:
+        """b"present" (early, handshake or master), b"client handshake", b"server handshake", b"client application",
+        b"server application" or b"resumption". ValueError for another name."""
+
+class Traffic13:
+    """Record protection of one direction (RFC 8446 section 5.2), the sequence number from 0 on. Wiped when it goes."""
+
+    def __init__(self, suite: int, secret: Buffer, sodium: bool = True) -> None:
+        """Key and IV from a traffic secret; sodium: False for BearSSL's own ChaCha20-Poly1305.
+
+        ValueError for no suite of TLS 1.3, or a secret of another size than its hash's.
+        """
+
+    def keys(self) -> tuple[bytes, bytes]:
+        """Key and IV of this generation."""
+
+    def next_generation(self) -> None:
+        """What a KeyUpdate does to the sender's direction."""
+
+    def at(self, seq: int) -> None:
+        """Set the sequence number."""
+
+    def tired(self) -> bool:
+        """Whether a KeyUpdate is due before the next record."""
+
+    def seal(self, kind: int, plaintext: bytes) -> bytes:
+        """One record with its header. ValueError for more than 16384 bytes, or when the key may seal no more."""
+
+    def open(self, record: bytes) -> tuple[int, tuple[int, bytes] | None]:
+        """Open a whole record: (0, (inner type, content)), or (number of the alert to send, None).
+
+        ValueError for what is shorter than a header or longer than any record.
+        """
