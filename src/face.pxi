@@ -93,10 +93,10 @@ def build_facts():
 
 # ---- decisions, for tests and tools ----
 
-def check_client_hello(body):
+def check_client_hello(body, int version_max=0x0303):
     cdef ClientHello h
     cdef _Span span = _Span(body)
-    cdef int alert = hello_check(span.p, span.n, &h)
+    cdef int alert = hello_check(span.p, span.n, &h, version_max)
     if alert:
         return alert, h.why
     return 0, None if h.sni == NULL else (<const char *>h.sni)[:h.sni_len]

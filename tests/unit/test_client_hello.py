@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bearwrap import _bear
-from tests.wire.names import Alert
+from tests.wire.names import TLS12, TLS13, Alert
 
 SNI_MAX = 255
 DNS_BYTES = range(32, 127)
@@ -97,10 +97,18 @@ def empty(data: bytes) -> None:
     need(not data, Alert.DECODE_ERROR)
 
 
-def supported_versions(data: bytes) -> None:
+def versions_in(data: bytes) -> list[int]:
     items = whole(data, 1)
     need(items and len(items) % 2 == 0, Alert.DECODE_ERROR)
-    need(any(items[at] == 3 and items[at + 1] <= 3 for at in range(0, len(items), 2)), Alert.PROTOCOL_VERSION)
+    return numbers(items)
+
+
+def numbers(items: bytes) -> list[int]:
+    return [int.from_bytes(items[at : at + 2], "big") for at in range(0, len(items), 2)]
+
+
+def supported_versions(data: bytes, most: int) -> None:
+    need(any(0x0300 <= version <= most for version in versions_in(data)), Alert.PROTOCOL_VERSION)
 
 
 def renegotiation(data: bytes) -> None:
@@ -109,13 +117,104 @@ def renegotiation(data: bytes) -> None:
 
 RULES: dict[int, Callable[[bytes], object]] = {
     0: server_name, 1: one_of(1, 2, 3, 4), 10: pairs, 11: point_formats, 13: pairs, 15: one_of(1, 2), 16: alpn,
-    22: empty, 23: empty, 43: supported_versions, 50: pairs, 0xFF01: renegotiation,
+    22: empty, 23: empty, 43: lambda data: supported_versions(data, TLS12), 50: pairs, 0xFF01: renegotiation,
 }  # fmt: skip
 
 
-def faults(version: int, methods: bytes, extensions: list[tuple[int, bytes]]) -> tuple[set[int], bytes | None]:
+# TLS 1.3 (RFC 8446 sections 4.1.2 and 4.2, RFC 8449)
+
+
+def record_limit(data: bytes) -> None:
+    need(len(data) == 2, Alert.DECODE_ERROR)
+    need(int.from_bytes(data, "big") >= 64, Alert.ILLEGAL_PARAMETER)
+
+
+def vectors(data: bytes, width: int, least: int) -> list[bytes]:
+    reader, found = Reader(data), []
+    while reader.data:
+        found.append(reader.vector(width))
+        need(len(found[-1]) >= least, Alert.DECODE_ERROR)
+    return found
+
+
+def shares_in(data: bytes) -> list[tuple[int, bytes]]:
+    reader, found = Reader(whole(data, 2)), []
+    while reader.data:
+        found.append((reader.number(2), reader.vector(2)))
+        need(found[-1][1], Alert.DECODE_ERROR)
+    return found
+
+
+def pre_shared_key(data: bytes) -> None:
+    reader, count = Reader(data), 0
+    identities, binders = Reader(reader.vector(2)), reader.vector(2)
+    need(identities.data and binders and not reader.data, Alert.DECODE_ERROR)
+    while identities.data:
+        need(identities.vector(2), Alert.DECODE_ERROR)
+        identities.number(4)
+        count += 1
+    need(len(vectors(binders, 1, 32)) == count, Alert.ILLEGAL_PARAMETER)
+
+
+def cookie(data: bytes) -> None:
+    need(whole(data, 2), Alert.DECODE_ERROR)
+
+
+def psk_modes(data: bytes) -> None:
+    need(whole(data, 1), Alert.DECODE_ERROR)
+
+
+def authorities(data: bytes) -> None:
+    names = whole(data, 2)
+    need(names, Alert.DECODE_ERROR)
+    vectors(names, 2, 1)
+
+
+RULES13: dict[int, Callable[[bytes], object]] = {
+    28: record_limit, 41: pre_shared_key, 42: empty, 44: cookie, 45: psk_modes, 47: authorities, 49: empty,
+    51: shares_in,
+}  # fmt: skip
+
+
+def offers_tls13(extensions: list[tuple[int, bytes]]) -> bool:
+    try:
+        return any(TLS13 in versions_in(data) for kind, data in extensions if kind == 43)
+    except Refuse:
+        return False
+
+
+def together(version: int, methods: bytes, extensions: list[tuple[int, bytes]]) -> set[int]:
+    """What a hello for TLS 1.3 must have and must not have."""
+    alerts, kinds, have = set(), [kind for kind, _ in extensions], dict(extensions)
+    if version < 0x0301:
+        alerts.add(Alert.PROTOCOL_VERSION)
+    if methods != b"\0" or 41 in kinds[:-1]:
+        alerts.add(Alert.ILLEGAL_PARAMETER)
+    if 41 in have and 45 not in have:
+        alerts.add(Alert.MISSING_EXTENSION)
+    if (51 in have) != (10 in have) or (41 not in have and not {13, 10} <= set(have)):
+        alerts.add(Alert.MISSING_EXTENSION)
+    try:
+        shared = [group for group, _ in shares_in(have[51])] if 51 in have else []
+        offered = numbers(whole(have[10], 2)) if 10 in have else []
+        if len(set(shared)) < len(shared) or not set(shared) <= set(offered):
+            alerts.add(Alert.ILLEGAL_PARAMETER)
+    except Refuse:
+        pass
+    return alerts
+
+
+def faults(
+    version: int, methods: bytes, extensions: list[tuple[int, bytes]], most: int
+) -> tuple[set[int], bytes | None]:
     """The alerts of everything wrong in a hello that can be decoded, and the server name."""
-    alerts, sni = set(), None
+    alerts: set[int] = set()
+    sni, rules = None, RULES
+    if most == TLS13:
+        rules = RULES | {43: lambda data: supported_versions(data, most)}
+        if offers_tls13(extensions):
+            rules |= RULES13
+            alerts |= together(version, methods, extensions)
     if version < 0x0300:
         alerts.add(Alert.PROTOCOL_VERSION)
     if 0 not in methods:
@@ -124,14 +223,14 @@ def faults(version: int, methods: bytes, extensions: list[tuple[int, bytes]]) ->
         alerts.add(Alert.ILLEGAL_PARAMETER)
     for kind, data in extensions:
         try:
-            answer = RULES.get(kind, lambda _: None)(data)
+            answer = rules.get(kind, lambda _: None)(data)
             sni = answer if isinstance(answer, bytes) else sni
         except Refuse as refused:
             alerts.add(refused.args[0])
     return alerts, sni
 
 
-def model(body: bytes) -> tuple[set[int], bytes | None]:
+def model(body: bytes, most: int = TLS12) -> tuple[set[int], bytes | None]:
     """(alerts of which one is due, server name); what cannot be decoded as a whole is decode_error before all else."""
     reader = Reader(body)
     try:
@@ -145,13 +244,22 @@ def model(body: bytes) -> tuple[set[int], bytes | None]:
                 found.append((extensions.number(2), extensions.vector(2)))
     except Refuse as refused:
         return {refused.args[0]}, None
-    return faults(version, methods, found)
+    return faults(version, methods, found, most)
 
 
 def agree(body: bytes) -> int:
-    """Compare with the model; the alert."""
-    alert, text = _bear.check_client_hello(body)
-    expected, sni = model(body)
+    """Compare with the model, up to TLS 1.2 and up to 1.3; the alert of the former."""
+    agree13(body)
+    return agree_up_to(body, TLS12)
+
+
+def agree13(body: bytes) -> int:
+    return agree_up_to(body, TLS13)
+
+
+def agree_up_to(body: bytes, most: int) -> int:
+    alert, text = _bear.check_client_hello(body, most)
+    expected, sni = model(body, most)
     assert alert in (expected or {0}), text
     if alert:
         assert text and all(32 <= c < 127 for c in text), "words for the log"
@@ -231,6 +339,9 @@ def good_data(kind: int) -> st.SearchStrategy[bytes]:
     entry = st.tuples(st.sampled_from([0, 0, 0, 1]), st.text("aZ.-_ \x7f\n", max_size=4).map(str.encode))
     names = st.lists(entry, max_size=3).map(lambda items: b"".join(bytes([k]) + vec(2, n) for k, n in items))
     versions = st.lists(st.sampled_from([b"\3\1", b"\3\3", b"\3\4", b"\x7f\x1c", b"\x1a\x1a", b"\2\0"]), max_size=4)
+    groups_one = st.sampled_from([b"\0\x1d", b"\0\x17", b"\x0a\x0a", b"\0\x18"])
+    groups = st.lists(groups_one, min_size=1, max_size=4)
+    psks = st.sampled_from([1, 1, 1, 2, 0])
     rules = {
         0: names.map(lambda data: vec(2, data)),
         1: st.integers(0, 5).map(lambda n: bytes([n])),
@@ -240,12 +351,23 @@ def good_data(kind: int) -> st.SearchStrategy[bytes]:
         22: st.just(b""),
         23: st.just(b""),
         43: versions.map(lambda items: vec(1, b"".join(items))),
+        10: groups.map(lambda items: vec(2, b"".join(items))),
+        28: st.sampled_from([b"\0\x3f", b"\0\x40", b"\x40\1"]),
+        41: st.tuples(psks, psks).map(
+            lambda two: vec(2, two[0] * (vec(2, b"id") + bytes(4))) + vec(2, two[1] * vec(1, bytes(32)))
+        ),
+        42: st.just(b""),
+        44: st.just(vec(2, b"cookie")),
+        45: st.sampled_from([b"\1\0", b"\1\1", b"\2\1\0", b"\0"]),
+        47: st.just(vec(2, vec(2, b"name"))),
+        49: st.just(b""),
+        51: st.lists(groups_one, max_size=3).map(lambda items: vec(2, b"".join(g + vec(2, b"x") for g in items))),
         0xFF01: st.sampled_from([b"\0", b"\0", b"\1x"]),
     }
     return rules.get(kind, st.lists(two, min_size=1, max_size=3).map(lambda items: vec(2, b"".join(items))))
 
 
-kinds = st.sampled_from([*RULES, 5, 35, 0x0A0A, 0x1234])
+kinds = st.sampled_from([*RULES, *RULES13, 5, 35, 0x0A0A, 0x1234])
 an_extension = kinds.flatmap(
     lambda kind: st.tuples(st.just(kind), st.one_of(good_data(kind), good_data(kind), st.binary(max_size=6)))
 )
@@ -308,3 +430,84 @@ def test_as_many_extensions_as_fit() -> None:
 def test_any_buffer_will_do() -> None:
     for kind in (bytes, bytearray, memoryview):
         assert _bear.check_client_hello(kind(hello(None))) == (0, None)
+
+
+# TLS 1.3
+
+GOOD13 = {
+    10: vec(2, b"\0\x1d\0\x17"), 13: vec(2, b"\4\3"), 43: b"\2\3\4", 51: vec(2, b"\0\x1d" + vec(2, bytes(32))),
+}  # fmt: skip
+PSK = vec(2, vec(2, b"ticket") + bytes(4)) + vec(2, vec(1, bytes(32)))
+
+
+def hello13(change: dict[int, bytes | None], **rest: int | bytes) -> bytes:
+    have = GOOD13 | change
+    return hello([(kind, data) for kind, data in have.items() if data is not None], **rest)  # type: ignore[arg-type]
+
+
+RESUMES = {45: b"\1\1", 41: PSK}
+TABLE13: dict[str, tuple[int, bytes]] = {
+    "plain": (0, hello13({})),
+    "with all that there is": (0, hello13({28: b"\x40\1", 42: b"", 44: vec(2, b"c"), 47: vec(2, vec(2, b"n")), 49: b"",
+                                           50: vec(2, b"\4\3"), **RESUMES})),
+    "grease": (0, hello13({0x0A0A: b"", 10: vec(2, b"\x1a\x1a\0\x1d"), 43: b"\4\x2a\x2a\3\4", 45: b"\2\x0b\1",
+                           51: vec(2, b"\x1a\x1a\0\1\0\0\x1d" + vec(2, bytes(32)))})),
+    "no share yet": (0, hello13({51: b"\0\0"})),
+    "below 1.2 in legacy_version": (0, hello13({}, version=0x0301)),
+    "above 1.2 in legacy_version": (0, hello13({}, version=0x0304)),
+    "ssl 3.0 in legacy_version": (Alert.PROTOCOL_VERSION, hello13({}, version=0x0300)),
+    "no version of ours": (Alert.PROTOCOL_VERSION, hello13({43: b"\2\3\5"})),
+    "compression": (Alert.ILLEGAL_PARAMETER, hello13({}, methods=b"\1\0")),
+    "no supported_groups": (Alert.MISSING_EXTENSION, hello13({10: None})),
+    "no key_share": (Alert.MISSING_EXTENSION, hello13({51: None})),
+    "neither": (Alert.MISSING_EXTENSION, hello13({10: None, 51: None})),
+    "no signature_algorithms": (Alert.MISSING_EXTENSION, hello13({13: None})),
+    "psk without modes": (Alert.MISSING_EXTENSION, hello13({41: PSK})),
+    "psk alone": (0, hello13({10: None, 51: None, 13: None, **RESUMES})),
+    "psk before another": (Alert.ILLEGAL_PARAMETER, hello13({41: PSK, 45: b"\1\1"})),
+    "more binders": (Alert.ILLEGAL_PARAMETER, hello13({**RESUMES, 41: PSK[:-35] + vec(2, 2 * vec(1, bytes(32)))})),
+    "short binder": (Alert.DECODE_ERROR, hello13({**RESUMES, 41: PSK[:-35] + vec(2, vec(1, bytes(31)))})),
+    "share of a group not offered": (Alert.ILLEGAL_PARAMETER, hello13({51: vec(2, b"\0\x18\0\1x")})),
+    "two shares of a group": (Alert.ILLEGAL_PARAMETER, hello13({51: vec(2, 2 * b"\0\x1d\0\1x")})),
+    "empty share": (Alert.DECODE_ERROR, hello13({51: vec(2, b"\0\x1d\0\0")})),
+    "record_size_limit too small": (Alert.ILLEGAL_PARAMETER, hello13({28: b"\0\x3f"})),
+    "early_data with content": (Alert.DECODE_ERROR, hello13({42: b"\0"})),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TABLE13)
+def test_hellos_for_tls_1_3(case: str) -> None:
+    alert, body = TABLE13[case]
+    assert agree13(body) == alert
+    assert _bear.client_hello13(body)[0] == alert
+    if alert == 0:
+        assert agree_up_to(body, TLS12) == Alert.PROTOCOL_VERSION, "1.2 is not offered"
+
+
+def test_a_server_below_tls_1_3_ignores_what_belongs_to_it() -> None:
+    versions = (43, b"\4\3\4\3\3")
+    for kind in RULES13:
+        body = hello([versions, (kind, b"\xff"), (5, b"")])
+        assert agree_up_to(body, TLS12) == 0
+        assert agree13(body) != 0
+        assert agree13(hello([(43, b"\2\3\3"), (kind, b"\xff")])) == 0
+
+
+def test_the_pieces_of_a_hello_for_tls_1_3() -> None:
+    body = hello13({16: b"\0\3\2h2", 28: b"\x40\0", 44: vec(2, b"c"), 47: vec(2, vec(2, b"n")), 42: b"", **RESUMES})
+    alert, found = _bear.client_hello13(body)
+    assert alert == 0
+    assert found == {
+        "tls13": True, "session": b"", "suites": b"\xc0\x2b", "groups": b"\0\x1d\0\x17", "schemes": b"\4\3",
+        "schemes_cert": None, "protocols": b"\2h2", "shares": b"\0\x1d\0\x20" + bytes(32), "psk_modes": b"\1",
+        "identities": vec(2, b"ticket") + bytes(4), "binders": vec(1, bytes(32)), "truncated": len(body) - 35,
+        "cookie": b"c", "authorities": vec(2, b"n"), "record_limit": 0x4000, "early_data": True,
+        "post_handshake_auth": False,
+    }  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(change=st.dictionaries(kinds, st.none(), max_size=5), data=st.data())
+def test_composed_for_tls_1_3(change: dict[int, None], data: st.DataObject) -> None:
+    """A good hello with some of its extensions changed, taken away, or others added."""
+    agree13(hello13({kind: data.draw(st.none() | good_data(kind) | st.binary(max_size=6)) for kind in change}))
