@@ -86,6 +86,48 @@ def test_the_trace_of_rfc_8448() -> None:
     assert schedule.secret(b"resumption") == TRACE["resumption"]
     assert schedule.ticket(b"\0\0") == TRACE["psk of the ticket"]
 
+    server, client = (_bear.Traffic13(AES128, TRACE[f"{who} application"]) for who in ("server", "client"))
+    server.at(1)  # the first record was the ticket's
+    assert server.open(TRACE["server data record"]) == (0, (DATA, bytes(range(50))))
+    assert server.open(TRACE["server alert record"]) == (0, (ALERT, b"\1\0"))
+    client.at(1)
+    assert client.open(TRACE["client alert record"]) == (0, (ALERT, b"\1\0"))
+
+
+def test_the_resumption_of_rfc_8448() -> None:
+    """Section 4: the PSK of section 3's ticket, and the binder over the truncated ClientHello."""
+    schedule = _bear.Schedule13(256, TRACE["psk of the ticket"])
+    assert schedule.secret(b"present") == TRACE["resumed: early secret"]
+    assert schedule.binder(TRACE["resumed: hash of truncated hello"]) == TRACE["resumed: binder"]
+
+
+def test_the_retry_of_rfc_8448() -> None:
+    """Section 5: both ends come to its HelloRetryRequest and its ServerHello, and to its secrets."""
+    first, request, last = (TRACE[f"retry: {name}"] for name in ("first client hello", "request", "server hello"))
+    second = TRACE["retry: second client hello without its padding"] + bytes(175)
+    assert len(second) == 512
+    ours, groups = (AES128, CHACHA, AES256), 1 << 23
+    assert _bear.choose13(first[4:], ours, groups, True)[1] == (AES128, 23, None, 6, False)
+    client = _bear.Offer13(b"", ours, 1 << 29 | 1 << 23 | 1 << 24, 1 << 29)
+    alert, found = client.server_hello(request[4:])
+    assert alert == 0 and isinstance(found, tuple)
+    assert found[:4] == (True, AES128, 23, None)
+    asked = (AES128, 23)
+    alert, choice = _bear.choose13(second[4:], ours, groups, True, asked)
+    assert alert == 0 and isinstance(choice, tuple) and choice[:2] == asked and choice[2] is not None
+    _, pieces = _bear.client_hello13(second[4:])
+    assert pieces is not None and pieces["cookie"] == found[4]
+    client = _bear.Offer13(b"", ours, 1 << 29 | 1 << 23 | 1 << 24, 1 << 23, 0, True, None, True, asked)
+    alert, found = client.server_hello(last[4:])
+    assert alert == 0 and isinstance(found, tuple) and found[:3] == (False, AES128, 23)
+    schedule = _bear.Schedule13(256)
+    schedule.handshake(TRACE["retry: shared"], _bear.transcript13(256, [first, request, second, last], 1))
+    assert schedule.secret(b"present") == TRACE["retry: handshake secret"]
+    assert schedule.secret(b"client handshake") == TRACE["retry: client handshake"]
+    assert schedule.secret(b"server handshake") == TRACE["retry: server handshake"]
+    server = _bear.Traffic13(AES128, TRACE["retry: server handshake"])
+    assert server.keys() == (TRACE["retry: server handshake key"], TRACE["retry: server handshake iv"])
+
 
 RFC5869 = [  # appendix A: IKM, salt, info, L, PRK, OKM
     (b"\x0b" * 22, bytes(range(13)), bytes(range(0xF0, 0xFA)), 42,
