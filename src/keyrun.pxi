@@ -135,6 +135,21 @@ cdef bint key_control(Key *k) noexcept nogil:
     ring_publish(&k.ring)
     return True
 
+cdef bint key_renew(Key *k, bint requested) noexcept nogil:
+    """TLS 1.3: seal a KeyUpdate, then seal under the next generation (RFC 8446 section 4.6.3); False without room."""
+    cdef uint8_t *p = key_pump.out_slots[0] + RECORD_HEADER
+    cdef Writer w = writer_over(p, 5)
+    cdef size_t room = ring_room(&k.ring)
+    if room > RING_SIZE:
+        key_end()
+    if room < SLOT:
+        return False
+    build13_key_update(&w, requested)
+    key_seal_slot(k, key_pump.out_slots[0], RECORD_HEADER, 22, w.n)
+    traffic_next(&k.sealing)
+    bw_wipe_stack()
+    return True
+
 cdef void key_seal(Key *k, int kind, const uint8_t *p, size_t n) noexcept nogil:
     """net may have alerts and handshake messages sealed, never application data."""
     if kind != 21 and kind != 22:
@@ -212,7 +227,8 @@ cdef bint key_input(Key *k) noexcept nogil:
         records += 1
     r.pending_num = records
     r.pending = <size_t>(at - k.ring.tail)
-    if alert or (kind != 23 and records == 0):
+    # TLS 1.3 hides the type until a record is open: then what came before is still to be delivered, below
+    if alert or kind != 23:
         r.paused = True
         r.refused = alert != 0
         event[0] = <uint8_t>(alert if alert else kind)
@@ -233,6 +249,9 @@ cdef bint key_output(Key *k) noexcept nogil:
     cdef ssize_t got
     cdef int i, slots
     if r.prog_out < 0 or not r.out_ready:
+        return False
+    if traffic_tired(&k.sealing) and not r.dropping and not key_renew(k, False):
+        r.want_room = True
         return False
     start = key_slot_start(k, &most)
     slots = BATCH

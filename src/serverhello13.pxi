@@ -101,7 +101,7 @@ cdef int check_hello_extension(ServerHello13 *h, uint32_t kind, Cursor e, Offere
         return 0
     # offered, but not for here: the others (section 4.2)
     if kind == 10 or kind == 13 or kind == 45 or (kind == 0 and o.sni) or (kind == 16 and o.protocols.p != NULL) \
-            or (kind == 28 and o.record_limit):
+            or (kind == 28 and o.record_limit) or (kind == 41 and o.psks):
         return refuse13(h, ILLEGAL_PARAMETER, "extension in the wrong message")
     return refuse13(h, UNSUPPORTED_EXTENSION, "extension not offered")
 

@@ -181,7 +181,7 @@ def check_one(kind: int, data: bytes, retry: bool, offer: Offer) -> None:
     elif kind == 44 and retry:
         need(whole(data, 2), Alert.DECODE_ERROR)
     else:
-        need(kind not in (0, 10, 13, 16, 45), Alert.ILLEGAL_PARAMETER)
+        need(kind not in (0, 10, 13, 16, 45) and not (kind == 41 and offer.psks), Alert.ILLEGAL_PARAMETER)
         raise Refuse(Alert.UNSUPPORTED_EXTENSION)
 
 
