@@ -6,7 +6,7 @@ what it is given, except log_setup (a copy) and the two serve functions (until t
 times milliseconds of the monotonic clock. OverflowError for a number that does not fit its C type.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn, Protocol, TypedDict
 
 from typing_extensions import Buffer
@@ -27,6 +27,13 @@ class _AuditTables(TypedDict):
     suites: list[tuple[int, bytes, bytes, int, int]]
     """What a client offers, in the order of its preference: IANA number, name in SSL_CIPHER (OpenSSL's), name in the
     log, key exchange (1 ECDHE, 2 static ECDH, 3 RSA), type of the server's key (1 RSA, 2 EC)."""
+    suites13: list[tuple[int, bytes, bytes]]
+    """Of TLS 1.3, in the order of -c: IANA number, name in SSL_CIPHER (OpenSSL's), name in the log."""
+    ciphers13: list[tuple[bytes, int]]
+    """The names of -c that have a suite of TLS 1.3, and its number."""
+    schemes: list[tuple[bytes, int, int, int, int]]
+    """Signature schemes of TLS 1.3 in our order: name, IANA number, key type (1 RSA, 2 EC, 3 Ed25519), curve (0: none),
+    hash (TLS HashAlgorithm, 0: the scheme's own)."""
     alerts: list[tuple[int, bytes]]
     """IANA number, name."""
     errors: list[tuple[int, int, bytes, bytes]]
@@ -317,8 +324,10 @@ def build_facts() -> _BuildFacts:
 
 # decisions, for tests and tools
 
-def check_client_hello(body: Buffer) -> tuple[int, bytes | None]:
+def check_client_hello(body: Buffer, version_max: int = 0x0303) -> tuple[int, bytes | None]:
     """Judge a ClientHello's body, without the four bytes of handshake header (src/hello.pxi names the RFCs).
+
+    version_max: our newest version; TLS 1.3 and what belongs to it is looked at from 0x0304 on.
 
     (0, host name of server_name or None) for a good one; else (number of the alert to send, why).
     """
@@ -610,3 +619,146 @@ def serve(listening: _Listening) -> int:
 
     Every descriptor from 3 on that is none of these is closed. ValueError for no listener, or more than 16.
     """
+
+# TLS 1.3, for tests (bits: 256 or 384, of the hash)
+
+def hkdf13_extract(bits: int, salt: Buffer, ikm: Buffer) -> bytes:
+    """HKDF-Extract (RFC 5869 section 2.2). ValueError for another hash."""
+
+def hkdf13_expand(bits: int, prk: Buffer, info: Buffer, n: int) -> bytes:
+    """HKDF-Expand (RFC 5869 section 2.3), n up to 255 digests. ValueError."""
+
+def hkdf13_label(bits: int, secret: Buffer, label: bytes, context: Buffer, n: int) -> bytes:
+    """HKDF-Expand-Label (RFC 8446 section 7.1); label without its prefix. ValueError for sizes out of range."""
+
+def transcript13(bits: int, messages: Sequence[Buffer], retry: int | None = None) -> bytes:
+    """The transcript hash (RFC 8446 section 4.4.1); retry: before which message what came before becomes
+    message_hash."""
+
+class Schedule13:
+    """The key schedule (RFC 8446 section 7.1), to be called in its order. Its memory is wiped when it goes."""
+
+    def __init__(self, bits: int, psk: Buffer | None = None) -> None:
+        """The early secret. ValueError for another hash."""
+
+    def binder(self, digest: Buffer, external: bool = False) -> bytes:
+        """The PSK's binder; digest: of the truncated ClientHello. ValueError for another size, here and below."""
+
+    def handshake(self, shared: Buffer, digest: Buffer) -> None:
+        """The handshake secrets; digest: up to ServerHello."""
+
+    def master(self, digest: Buffer) -> None:
+        """The application secrets; digest: up to the server's Finished."""
+
+    def resume(self, digest: Buffer) -> None:
+        """The resumption secret; digest: up to the client's Finished. The master secret is wiped."""
+
+    def finished(self, name: bytes, digest: Buffer) -> bytes:
+        """verify_data under the secret of that name."""
+
+    def ticket(self, nonce: Buffer) -> bytes:
+        """The PSK of a ticket with this nonce, of at most 255 bytes."""
+
+    def secret(self, name: bytes) -> bytes:
+        """b"present" (early, handshake or master), b"client handshake", b"server handshake", b"client application",
+        b"server application" or b"resumption". ValueError for another name."""
+
+class Traffic13:
+    """Record protection of one direction (RFC 8446 section 5.2), the sequence number from 0 on. Wiped when it goes."""
+
+    def __init__(self, suite: int, secret: Buffer, sodium: bool = True) -> None:
+        """Key and IV from a traffic secret; sodium: False for BearSSL's own ChaCha20-Poly1305.
+
+        ValueError for no suite of TLS 1.3, or a secret of another size than its hash's.
+        """
+
+    def keys(self) -> tuple[bytes, bytes]:
+        """Key and IV of this generation."""
+
+    def next_generation(self) -> None:
+        """What a KeyUpdate does to the sender's direction."""
+
+    def at(self, seq: int) -> None:
+        """Set the sequence number."""
+
+    def tired(self) -> bool:
+        """Whether a KeyUpdate is due before the next record."""
+
+    def seal(self, kind: int, plaintext: bytes) -> bytes:
+        """One record with its header. ValueError for more than 16384 bytes, or when the key may seal no more."""
+
+    def open(self, record: bytes) -> tuple[int, tuple[int, bytes] | None]:
+        """Open a whole record: (0, (inner type, content)), or (number of the alert to send, None).
+
+        ValueError for what is shorter than a header or longer than any record.
+        """
+
+def client_hello13(body: Buffer) -> tuple[int, dict[str, int | bool | bytes | None] | None]:
+    """A ClientHello's body in pieces, for a server up to TLS 1.3: (0, fields of ClientHello in src/extension.pxi), None
+    for an absent list; or (number of the alert to send, None)."""
+
+def build13(what: bytes, parts: Mapping[str, object]) -> bytes:
+    """One message of TLS 1.3 with its header (src/wire13.pxi), by its name in the RFC's words, lower case.
+
+    b"server hello": random, session, suite, group, point (None: zeros), point_len, psk (-1: none); b"retry": session,
+    suite, group; b"encrypted extensions": sni, protocol, limit; b"certificate request", b"certificate": items;
+    b"certificate verify": scheme, signature; b"finished": data; b"ticket": lifetime, age_add, nonce, ticket;
+    b"key update": requested. ValueError for another name, and when it does not fit.
+    """
+
+def verify13(is_server: bool, digest: Buffer) -> bytes:
+    """What a CertificateVerify signs (RFC 8446 section 4.4.3). ValueError for more than 48 bytes."""
+
+class Offer13:
+    """What a client's last ClientHello said, and the judge of a server's answer to it (src/serverhello13.pxi)."""
+
+    def __init__(
+        self,
+        session: bytes,
+        suites: Sequence[int],
+        groups: int,
+        shares: int,
+        psks: int = 0,
+        sni: bool = False,
+        protocols: bytes | None = None,
+        record_limit: bool = False,
+        retried: tuple[int, int] | None = None,
+    ) -> None:
+        """groups, shares: bit n for IANA group number n; retried: suite and group of a HelloRetryRequest."""
+
+    def server_hello(
+        self, body: Buffer
+    ) -> tuple[int, bytes | tuple[bool, int, int, bytes | None, bytes | None, int] | None]:
+        """(0, None) when it is none of TLS 1.3, (0, (is a HelloRetryRequest, suite, group, share, cookie, psk)), or
+        (number of the alert to send, why)."""
+
+    def encrypted_extensions(self, body: Buffer) -> tuple[int, bytes | tuple[bytes | None, int]]:
+        """(0, (application protocol, record_size_limit)), or (number of the alert to send, why)."""
+
+def check13(kind: int, body: Buffer, from_server: bool = True, size: int = 32) -> tuple[int, object]:
+    """Judge a message behind the hellos by its type (src/flight13.pxi): (0, what it says) or (alert, None).
+
+    11: (number of certificates, TLS 1.2's certificate_list); 13: (schemes, authorities); 15: (scheme, signature);
+    20: None, size being the hash's; 4: (lifetime, age_add, nonce, ticket); 24: whether an update is requested.
+    """
+
+def suites13(suites: Sequence[int]) -> list[int]:
+    """The suites of TLS 1.3 that the names of -c behind these suites of TLS 1.2 stand for, in their order."""
+
+def choose13(
+    body: Buffer, suites: Sequence[int], groups: int, server_order: bool, retry: tuple[int, int] | None = None
+) -> tuple[int, bytes | tuple[int, int, bytes | None, int, bool]]:
+    """A server's choice for a good ClientHello (src/select13.pxi); retry: suite and group asked for before.
+
+    (0, (suite, group, the client's share or None for a HelloRetryRequest, bits of key types, whether a PSK may be
+    used)), or (number of the alert to send, why). ValueError for a hello that is not for TLS 1.3.
+    """
+
+def scheme13(schemes: Buffer, key_type: int, curve: int = 0, modulus_len: int = 256) -> int:
+    """The first of a peer's schemes that such a key can sign with, 0 for none."""
+
+def protocol13(protocols: bytes, ours: bytes) -> bytes | None:
+    """The first of our application protocols that is among theirs; both lists are ALPN's, without their length."""
+
+def record_content(limit: int) -> int:
+    """Bytes of content in a record for a peer's record_size_limit, 0 for none (RFC 8449 section 4)."""

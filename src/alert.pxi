@@ -9,10 +9,14 @@ cdef enum Alert:
     ILLEGAL_PARAMETER = 47
     ACCESS_DENIED = 49
     DECODE_ERROR = 50
+    DECRYPT_ERROR = 51
     PROTOCOL_VERSION = 70
     INTERNAL_ERROR = 80
     NO_RENEGOTIATION = 100
+    MISSING_EXTENSION = 109
     UNSUPPORTED_EXTENSION = 110
+    CERTIFICATE_REQUIRED = 116
+    NO_APPLICATION_PROTOCOL = 120
     NO_ALERT = -1
 
 cdef const char *alert_name(int number) noexcept nogil:
@@ -49,4 +53,21 @@ cdef const bw_version *version_row(int version) noexcept nogil:
     for i in range(BW_VERSIONS):
         if bw_versions[i].id == version:
             return &bw_versions[i]
+    return NULL
+
+cdef enum:
+    TLS13 = 0x0304              # BearSSL has no name for it
+
+cdef const bw_suite *suite13_row(int suite) noexcept nogil:
+    cdef int i
+    for i in range(BW_SUITES13):
+        if bw_suites13[i].id == suite:
+            return &bw_suites13[i]
+    return NULL
+
+cdef const bw_scheme *scheme_row(int scheme) noexcept nogil:
+    cdef int i
+    for i in range(BW_SCHEMES):
+        if bw_schemes[i].id == scheme:
+            return &bw_schemes[i]
     return NULL

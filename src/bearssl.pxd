@@ -36,6 +36,16 @@ cdef extern from "bearssl_hash.h" nogil:
     void br_multihash_update(br_multihash_context *ctx, const void *data, size_t len)
     size_t br_multihash_out(const br_multihash_context *ctx, int id, void *dst)
 
+cdef extern from "bearssl_hmac.h" nogil:
+    ctypedef struct br_hmac_key_context:
+        pass
+    ctypedef struct br_hmac_context:
+        pass
+    void br_hmac_key_init(br_hmac_key_context *kc, const br_hash_class *digest_vtable, const void *key, size_t key_len)
+    void br_hmac_init(br_hmac_context *ctx, const br_hmac_key_context *kc, size_t out_len)
+    void br_hmac_update(br_hmac_context *ctx, const void *data, size_t len)
+    size_t br_hmac_out(const br_hmac_context *ctx, void *out)
+
 cdef extern from "bearssl_rand.h" nogil:
     ctypedef struct br_prng_class:
         pass
@@ -62,7 +72,9 @@ cdef extern from "bearssl_block.h" nogil:
     ctypedef struct br_block_cbcdec_class:
         pass
     ctypedef struct br_block_ctr_class:
-        pass
+        void (*init)(const br_block_ctr_class **ctx, const void *key, size_t key_len) noexcept nogil
+    ctypedef union br_aes_gen_ctr_keys:
+        const br_block_ctr_class *vtable
     const br_block_cbcenc_class br_aes_ct64_cbcenc_vtable
     const br_block_cbcdec_class br_aes_ct64_cbcdec_vtable
     ctypedef struct br_block_ctrcbc_class:
@@ -71,6 +83,17 @@ cdef extern from "bearssl_block.h" nogil:
     ctypedef void (*br_poly1305_run)(const void *key, const void *iv, void *data, size_t len,
                                      const void *aad, size_t aad_len, void *tag,
                                      br_chacha20_run ichacha, int encrypt)
+
+cdef extern from "bearssl_aead.h" nogil:
+    ctypedef void (*br_ghash)(void *y, const void *h, const void *data, size_t len)
+    ctypedef struct br_gcm_context:
+        pass
+    void br_gcm_init(br_gcm_context *ctx, const br_block_ctr_class **bctx, br_ghash gh)
+    void br_gcm_reset(br_gcm_context *ctx, const void *iv, size_t len)
+    void br_gcm_aad_inject(br_gcm_context *ctx, const void *data, size_t len)
+    void br_gcm_flip(br_gcm_context *ctx)
+    void br_gcm_run(br_gcm_context *ctx, int encrypt, void *data, size_t len)
+    void br_gcm_get_tag(br_gcm_context *ctx, void *tag)
 
 cdef extern from "bearssl_rsa.h" nogil:
     ctypedef struct br_rsa_public_key:
@@ -214,7 +237,6 @@ cdef extern from "bearssl_ssl.h" nogil:
         void (*init)(const br_sslrec_out_cbc_class **ctx, const br_block_cbcenc_class *bc_impl,
                      const void *bc_key, size_t bc_key_len, const br_hash_class *dig_impl,
                      const void *mac_key, size_t mac_key_len, size_t mac_out_len, const void *iv) noexcept nogil
-    ctypedef void (*br_ghash)(void *y, const void *h, const void *data, size_t len)
     ctypedef struct br_sslrec_in_gcm_class:
         br_sslrec_in_class inner
         void (*init)(const br_sslrec_in_gcm_class **ctx, const br_block_ctr_class *bc_impl,

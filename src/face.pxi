@@ -68,13 +68,19 @@ def tables():
         "ciphers": [(bw_ciphers[i].name, bool(bw_ciphers[i].is_default), bw_ciphers[i].ecdsa, bw_ciphers[i].rsa)
                     for i in range(BW_CIPHERS)],
         "groups": [(bw_groups[i].name, bool(bw_groups[i].is_default), bw_groups[i].id) for i in range(BW_GROUPS)],
-        "versions": [(bw_versions[i].name, bw_versions[i].id) for i in range(BW_VERSIONS)],
+        "versions": [(bw_versions[i].name, bw_versions[i].id) for i in range(BW_VERSIONS)
+                     if bw_versions[i].id <= BR_TLS12],     # TLS 1.3 comes with its roles
     }
 
 def audit_tables():
     return {
         "suites": [(bw_suites[i].id, bw_suites[i].openssl_name, bw_suites[i].log_name, bw_suites[i].exchange,
                     bw_suites[i].key_type) for i in range(BW_SUITES)],
+        "suites13": [(bw_suites13[i].id, bw_suites13[i].openssl_name, bw_suites13[i].log_name)
+                     for i in range(BW_SUITES13)],
+        "ciphers13": [(bw_ciphers[i].name, bw_ciphers[i].tls13) for i in range(BW_CIPHERS) if bw_ciphers[i].tls13],
+        "schemes": [(bw_schemes[i].name, bw_schemes[i].id, bw_schemes[i].key_type, bw_schemes[i].curve,
+                     bw_schemes[i].hash_id) for i in range(BW_SCHEMES)],
         "alerts": [(bw_alerts[i].id, bw_alerts[i].name) for i in range(BW_ALERTS)],
         "errors": [(bw_errors[i].error, bw_errors[i].alert, bw_errors[i].symbol, bw_errors[i].text)
                    for i in range(BW_ERRORS)],
@@ -87,10 +93,10 @@ def build_facts():
 
 # ---- decisions, for tests and tools ----
 
-def check_client_hello(body):
+def check_client_hello(body, int version_max=0x0303):
     cdef ClientHello h
     cdef _Span span = _Span(body)
-    cdef int alert = hello_check(span.p, span.n, &h)
+    cdef int alert = hello_check(span.p, span.n, &h, version_max)
     if alert:
         return alert, h.why
     return 0, None if h.sni == NULL else (<const char *>h.sni)[:h.sni_len]
@@ -241,6 +247,7 @@ cdef class Records:
     """Record protection of TLS 1.0 to 1.2 in this process: what key does, for tests and benchmarks."""
 
     cdef br_ssl_engine_context eng
+    cdef Traffic none                       # never begun
     cdef const bw_suite *suite
 
     def __cinit__(self, int version, int suite, master, client_random, server_random, bint is_client,
@@ -251,7 +258,7 @@ cdef class Records:
         if secret.n != 48 or client.n != 32 or server.n != 32:
             raise ValueError("master secret of 48 bytes and randoms of 32 bytes")
         self.suite = suite_row(suite)
-        if self.suite == NULL or version_row(version) == NULL:
+        if self.suite == NULL or version_row(version) == NULL or version > BR_TLS12:
             raise ValueError("unknown suite or version")
         bw_sodium_init()
         records_engine(&self.eng)
@@ -268,29 +275,30 @@ cdef class Records:
 
     def seal(self, int kind, bytes plaintext):
         cdef uint8_t slot[SLOT]
-        cdef size_t start = RECORD_HEADER, end = SLOT - RECORD_HEADER, n = len(plaintext)
+        cdef size_t most, start = record_start(&self.eng, &self.none, &most), n = len(plaintext)
         cdef uint8_t *record
-        self.eng.out.vtable.max_plaintext(<const br_sslrec_out_class *const *>&self.eng.out.vtable, &start, &end)
-        if n > end - start:
-            raise ValueError("plaintext of more than %d bytes" % (end - start))
+        if n > most:
+            raise ValueError("plaintext of more than %d bytes" % most)
         memcpy(slot + start, <char *>plaintext, n)
-        record = self.eng.out.vtable.encrypt(&self.eng.out.vtable, kind, self.eng.session.version, slot + start, &n)
+        record = record_seal(&self.eng, &self.none, kind, slot + start, &n)
         return (<char *>record)[:n]
 
     def open(self, bytes record):
         cdef uint8_t slot[SLOT]
         cdef size_t n = len(record)
-        cdef uint8_t *plain
+        cdef uint8_t *plain = NULL
+        cdef int alert, kind
         if n < RECORD_HEADER or n > SLOT:
             raise ValueError("no record")
         memcpy(slot, <char *>record, n)
+        kind = slot[0]
         n -= RECORD_HEADER
-        if not self.eng.in_.vtable.check_length(<const br_sslrec_in_class *const *>&self.eng.in_.vtable, n) \
-                or not whole_blocks(self.suite, n):
-            raise ValueError("bad length")
-        plain = self.eng.in_.vtable.decrypt(&self.eng.in_.vtable, slot[0], self.eng.session.version,
-                                            slot + RECORD_HEADER, &n)
-        if plain == NULL:
+        alert = record_open(&self.eng, self.suite, &self.none, slot, &kind, &plain, &n)
+        if alert:
+            n = len(record) - RECORD_HEADER
+            if not self.eng.in_.vtable.check_length(<const br_sslrec_in_class *const *>&self.eng.in_.vtable, n) \
+                    or not whole_blocks(self.suite, n):
+                raise ValueError("bad length")
             raise ValueError("bad MAC")
         return (<char *>plain)[:n]
 

@@ -40,3 +40,6 @@ cdef extern from "bearssl_hash.h" nogil:
     void br_sha256_init(br_sha256_context *ctx)
     void br_sha224_update(br_sha256_context *ctx, const void *data, size_t len)
     void br_sha256_out(const br_sha256_context *ctx, void *out)
+    void br_sha384_init(br_sha384_context *ctx)
+    void br_sha512_update(br_sha512_context *ctx, const void *data, size_t len)
+    void br_sha384_out(const br_sha384_context *ctx, void *out)

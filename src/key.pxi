@@ -21,6 +21,8 @@ cdef struct Key:
     size_t params_len           # client: length of the server's point as its ServerKeyExchange has it, 0 without one
     int group
     br_ssl_engine_context eng   # randoms, master secret and record keys; never sees the wire
+    Traffic opening             # TLS 1.3: the two directions' protection
+    Traffic sealing
     const bw_suite *suite
     uint8_t *anchors_text
     size_t anchors_len
@@ -97,7 +99,8 @@ cdef void key_suite(Key *k, int suite, size_t fragment_max) noexcept nogil:
 
 cdef void key_version(Key *k, int version, const uint8_t *client_random, const uint8_t *server_random) noexcept nogil:
     """Take the version and the randoms of this handshake."""
-    if version_row(version) == NULL or not k.config.version_min <= version <= k.config.version_max:
+    if version_row(version) == NULL or version > BR_TLS12 \
+            or not k.config.version_min <= version <= k.config.version_max:
         key_end()
     k.eng.session.version = <uint16_t>version
     memcpy(k.eng.client_random, client_random, 32)

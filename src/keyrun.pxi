@@ -68,18 +68,18 @@ cdef int key_record(Key *k, uint8_t *slot, uint64_t *at, int *kind, uint8_t **pl
     kind[0] = slot[0]
     version = (<int>slot[1] << 8) | slot[2]
     length = (<size_t>slot[3] << 8) | slot[4]
-    if not 20 <= kind[0] <= 23 or version != k.eng.session.version or length > CIPHERTEXT_MAX \
-            or left < RECORD_HEADER + length:
+    # TLS 1.3 has one outer type, and a version that nobody looks at
+    if k.opening.suite != NULL:
+        if kind[0] != 23:
+            key_end()
+    elif not 20 <= kind[0] <= 23 or version != k.eng.session.version:
+        key_end()
+    if length > CIPHERTEXT_MAX or left < RECORD_HEADER + length:
         key_end()
     ring_copy_out(&k.ring, at[0] + RECORD_HEADER, slot + RECORD_HEADER, length)
     at[0] += RECORD_HEADER + length
-    if not k.eng.in_.vtable.check_length(<const br_sslrec_in_class *const *>&k.eng.in_.vtable, length):
-        return RECORD_OVERFLOW if length > PLAINTEXT_MAX else BAD_RECORD_MAC
-    if not whole_blocks(k.suite, length):
-        return BAD_RECORD_MAC
     n[0] = length
-    plain[0] = k.eng.in_.vtable.decrypt(&k.eng.in_.vtable, kind[0], version, slot + RECORD_HEADER, n)
-    return BAD_RECORD_MAC if plain[0] == NULL else 0
+    return record_open(&k.eng, k.suite, &k.opening, slot, kind, plain, n)
 
 cdef void key_open_one(Key *k) noexcept nogil:
     """Open the one handshake record that the ring must hold now; reply type and text, or status 1 with the alert."""
@@ -104,16 +104,16 @@ cdef void key_open_one(Key *k) noexcept nogil:
 
 cdef void key_seal_slot(Key *k, uint8_t *slot, size_t start, int kind, size_t n) noexcept nogil:
     """Seal n bytes that lie at slot + start and put the record into the ring, whose room the caller has checked."""
-    cdef size_t total = n
-    cdef uint8_t *record = k.eng.out.vtable.encrypt(&k.eng.out.vtable, kind, k.eng.session.version, slot + start,
-                                                    &total)
-    ring_copy_in(&k.ring, record, total)
+    cdef uint8_t *record = record_seal(&k.eng, &k.sealing, kind, slot + start, &n)
+    if record == NULL:
+        key_end()
+    ring_copy_in(&k.ring, record, n)
 
 cdef size_t key_slot_start(Key *k, size_t *most) noexcept nogil:
     """Where plaintext begins in a slot under the current record protection, and how much fits in one record."""
-    cdef size_t start = RECORD_HEADER, end = SLOT - RECORD_HEADER
-    k.eng.out.vtable.max_plaintext(<const br_sslrec_out_class *const *>&k.eng.out.vtable, &start, &end)
-    most[0] = end - start if end - start < k.fragment_max else k.fragment_max
+    cdef size_t start = record_start(&k.eng, &k.sealing, most)
+    if most[0] > k.fragment_max:
+        most[0] = k.fragment_max
     return start
 
 cdef bint key_control(Key *k) noexcept nogil:
@@ -133,6 +133,21 @@ cdef bint key_control(Key *k) noexcept nogil:
     bw_store_u64(&k.ring.mine.head, k.ring.head)
     bw_store_u64(&k.ring.mine.seals, k.ring.mine.seals + 1)
     ring_publish(&k.ring)
+    return True
+
+cdef bint key_renew(Key *k, bint requested) noexcept nogil:
+    """TLS 1.3: seal a KeyUpdate, then seal under the next generation (RFC 8446 section 4.6.3); False without room."""
+    cdef uint8_t *p = key_pump.out_slots[0] + RECORD_HEADER
+    cdef Writer w = writer_over(p, 5)
+    cdef size_t room = ring_room(&k.ring)
+    if room > RING_SIZE:
+        key_end()
+    if room < SLOT:
+        return False
+    build13_key_update(&w, requested)
+    key_seal_slot(k, key_pump.out_slots[0], RECORD_HEADER, 22, w.n)
+    traffic_next(&k.sealing)
+    bw_wipe_stack()
     return True
 
 cdef void key_seal(Key *k, int kind, const uint8_t *p, size_t n) noexcept nogil:
@@ -212,7 +227,8 @@ cdef bint key_input(Key *k) noexcept nogil:
         records += 1
     r.pending_num = records
     r.pending = <size_t>(at - k.ring.tail)
-    if alert or (kind != 23 and records == 0):
+    # TLS 1.3 hides the type until a record is open: then what came before is still to be delivered, below
+    if alert or kind != 23:
         r.paused = True
         r.refused = alert != 0
         event[0] = <uint8_t>(alert if alert else kind)
@@ -233,6 +249,9 @@ cdef bint key_output(Key *k) noexcept nogil:
     cdef ssize_t got
     cdef int i, slots
     if r.prog_out < 0 or not r.out_ready:
+        return False
+    if traffic_tired(&k.sealing) and not r.dropping and not key_renew(k, False):
+        r.want_room = True
         return False
     start = key_slot_start(k, &most)
     slots = BATCH

@@ -31,3 +31,18 @@ cdef enum:
     PROXY_MAX = 127                  # a PROXY v1 line with its LF
     SUITES_MAX = 48                  # BearSSL's own limit on a list
     SERVER_KEY_MAX = 512             # bytes of a server's RSA modulus: 4096 bits, the most that BearSSL takes
+    INNER_MAX = 16384 + 1            # TLSInnerPlaintext: content and its type, padding counts (RFC 8446 section 5.2)
+    SEALED_MAX = 16384 + 256         # a record of TLS 1.3 (RFC 8446 section 5.2)
+    RECORD_LIMIT_MIN = 64            # record_size_limit (RFC 8449 section 4)
+    SCHEMES_MAX = 16                 # signature schemes kept of a peer's list: more than we know
+    TICKET_LIFETIME_MAX = 604800     # seconds: seven days (RFC 8446 section 4.6.1)
+    TICKET_MAX = 2048                # a NewSessionTicket that a client looks at; OpenSSL's are under 300 bytes
+    BINDER_MIN = 32                  # PskBinderEntry (RFC 8446 section 4.2.11)
+    KEY_UPDATES_MAX = 32             # KeyUpdates of a peer without application data between them (OpenSSL stops at 32)
+
+# How many records one key may protect (RFC 8446 section 5.5): AES-GCM keeps its margin of 2^-57 up to 2^24.5 full
+# records; ChaCha20-Poly1305 would outlast the sequence number, so any bound will do. Key changes well before.
+cdef enum:
+    GCM_RECORDS_MAX = 16777216       # 2^24
+    CHAPOL_RECORDS_MAX = 1073741824  # 2^30: far below what the sequence number holds, far above any connection
+    RECORDS_SPARE = 64               # records kept back, so that the KeyUpdate itself and what follows fits

@@ -11,7 +11,7 @@ cdef void server_hello_received(Net *net, const uint8_t *body, size_t n) noexcep
     cdef ClientHello hello
     cdef char m[512]
     cdef size_t u, num = 0
-    cdef int i, alert = hello_check(body, n, &hello)
+    cdef int i, alert = hello_check(body, n, &hello, net.config.version_max)
     cdef const br_suite_translated *common
     if alert:
         net_fail(net, alert, hello.why)

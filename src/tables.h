@@ -10,16 +10,16 @@
 #include <stdint.h>
 #include "bearssl.h"
 
-/* -c names in the manual's order; each adds the ECDSA suite, then the RSA suite. */
-typedef struct { const char *name; int is_default; uint16_t ecdsa, rsa; } bw_cipher;
+/* -c names in the manual's order; each adds the ECDSA suite, then the RSA suite, and its suite of TLS 1.3 (0: none). */
+typedef struct { const char *name; int is_default; uint16_t ecdsa, rsa, tls13; } bw_cipher;
 static const bw_cipher bw_ciphers[] = {
-	{ "CHACHA20_POLY1305_SHA256", 1, 0xCCA9, 0xCCA8 },
-	{ "AES_256_GCM_SHA384", 1, 0xC02C, 0xC030 },
-	{ "AES_128_GCM_SHA256", 1, 0xC02B, 0xC02F },
-	{ "AES_256_CBC_SHA384", 0, 0xC024, 0xC028 },
-	{ "AES_128_CBC_SHA256", 0, 0xC023, 0xC027 },
-	{ "AES_256_CBC_SHA", 0, 0xC00A, 0xC014 },
-	{ "AES_128_CBC_SHA", 0, 0xC009, 0xC013 },
+	{ "CHACHA20_POLY1305_SHA256", 1, 0xCCA9, 0xCCA8, 0x1303 },
+	{ "AES_256_GCM_SHA384", 1, 0xC02C, 0xC030, 0x1302 },
+	{ "AES_128_GCM_SHA256", 1, 0xC02B, 0xC02F, 0x1301 },
+	{ "AES_256_CBC_SHA384", 0, 0xC024, 0xC028, 0 },
+	{ "AES_128_CBC_SHA256", 0, 0xC023, 0xC027, 0 },
+	{ "AES_256_CBC_SHA", 0, 0xC00A, 0xC014, 0 },
+	{ "AES_128_CBC_SHA", 0, 0xC009, 0xC013, 0 },
 };
 enum { BW_CIPHERS = sizeof bw_ciphers / sizeof bw_ciphers[0] };
 
@@ -82,6 +82,34 @@ static const bw_suite bw_suites[] = {
 };
 enum { BW_SUITES = sizeof bw_suites / sizeof bw_suites[0] };
 
+/*
+ * The suites of TLS 1.3 (RFC 8446 appendix B.4), which name cipher and hash only: key exchange and key type are 0.
+ * A table of their own, so that nothing of TLS 1.2 can choose one.
+ */
+static const bw_suite bw_suites13[] = {
+	{ 0x1303, 0, 0, BW_CHAPOL, 0, br_sha256_ID, 32, "ChaCha20+Poly1305 + SHA256 (TLS 1.3)", "TLS_CHACHA20_POLY1305_SHA256" },
+	{ 0x1302, 0, 0, BW_GCM, 0, br_sha384_ID, 32, "AES256/GCM + SHA384 (TLS 1.3)", "TLS_AES_256_GCM_SHA384" },
+	{ 0x1301, 0, 0, BW_GCM, 0, br_sha256_ID, 16, "AES128/GCM + SHA256 (TLS 1.3)", "TLS_AES_128_GCM_SHA256" },
+};
+enum { BW_SUITES13 = sizeof bw_suites13 / sizeof bw_suites13[0] };
+
+/*
+ * Signature schemes of a CertificateVerify in TLS 1.3 (RFC 8446 section 4.2.3) in our order of preference: key type,
+ * its curve (0: any size of RSA), hash (0: the scheme's own). BW_KEYTYPE_ED25519 is ours, beside BearSSL's two.
+ */
+enum { BW_KEYTYPE_ED25519 = 3 };
+typedef struct { const char *name; uint16_t id; uint8_t key_type, curve, hash_id; } bw_scheme;
+static const bw_scheme bw_schemes[] = {
+	{ "ecdsa_secp256r1_sha256", 0x0403, BR_KEYTYPE_EC, BR_EC_secp256r1, br_sha256_ID },
+	{ "ed25519", 0x0807, BW_KEYTYPE_ED25519, 0, 0 },
+	{ "ecdsa_secp384r1_sha384", 0x0503, BR_KEYTYPE_EC, BR_EC_secp384r1, br_sha384_ID },
+	{ "ecdsa_secp521r1_sha512", 0x0603, BR_KEYTYPE_EC, BR_EC_secp521r1, br_sha512_ID },
+	{ "rsa_pss_rsae_sha256", 0x0804, BR_KEYTYPE_RSA, 0, br_sha256_ID },
+	{ "rsa_pss_rsae_sha384", 0x0805, BR_KEYTYPE_RSA, 0, br_sha384_ID },
+	{ "rsa_pss_rsae_sha512", 0x0806, BR_KEYTYPE_RSA, 0, br_sha512_ID },
+};
+enum { BW_SCHEMES = sizeof bw_schemes / sizeof bw_schemes[0] };
+
 /* -e names in order of preference; the IANA number is BearSSL's curve identifier too (RFC 8422, RFC 7748). */
 typedef struct { const char *name; int is_default; uint8_t id, point_len, x_len; } bw_group;
 static const bw_group bw_groups[] = {
@@ -97,6 +125,7 @@ static const bw_version bw_versions[] = {
 	{ "tls10", "TLS 1.0", "TLSv1", 0x0301 },
 	{ "tls11", "TLS 1.1", "TLSv1.1", 0x0302 },
 	{ "tls12", "TLS 1.2", "TLSv1.2", 0x0303 },
+	{ "tls13", "TLS 1.3", "TLSv1.3", 0x0304 },
 };
 enum { BW_VERSIONS = sizeof bw_versions / sizeof bw_versions[0] };
 

@@ -6,7 +6,7 @@ cdef extern from "tables.h" nogil:
     ctypedef struct bw_cipher:
         const char *name
         int is_default
-        uint16_t ecdsa, rsa
+        uint16_t ecdsa, rsa, tls13
     const bw_cipher bw_ciphers[1]
     int BW_CIPHERS
     int BW_ECDHE, BW_ECDH, BW_RSA
@@ -18,6 +18,15 @@ cdef extern from "tables.h" nogil:
         const char *openssl_name
     const bw_suite bw_suites[1]
     int BW_SUITES
+    const bw_suite bw_suites13[1]
+    int BW_SUITES13
+    int BW_KEYTYPE_ED25519
+    ctypedef struct bw_scheme:
+        const char *name
+        uint16_t id
+        uint8_t key_type, curve, hash_id
+    const bw_scheme bw_schemes[1]
+    int BW_SCHEMES
     ctypedef struct bw_group:
         const char *name
         int is_default

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bearwrap import _bear
-from tests.wire.names import Alert
+from tests.wire.names import TLS12, TLS13, Alert
 
 SNI_MAX = 255
 DNS_BYTES = range(32, 127)
@@ -97,10 +97,18 @@ def empty(data: bytes) -> None:
     need(not data, Alert.DECODE_ERROR)
 
 
-def supported_versions(data: bytes) -> None:
+def versions_in(data: bytes) -> list[int]:
     items = whole(data, 1)
     need(items and len(items) % 2 == 0, Alert.DECODE_ERROR)
-    need(any(items[at] == 3 and items[at + 1] <= 3 for at in range(0, len(items), 2)), Alert.PROTOCOL_VERSION)
+    return numbers(items)
+
+
+def numbers(items: bytes) -> list[int]:
+    return [int.from_bytes(items[at : at + 2], "big") for at in range(0, len(items), 2)]
+
+
+def supported_versions(data: bytes, most: int) -> None:
+    need(any(0x0300 <= version <= most for version in versions_in(data)), Alert.PROTOCOL_VERSION)
 
 
 def renegotiation(data: bytes) -> None:
@@ -109,13 +117,104 @@ def renegotiation(data: bytes) -> None:
 
 RULES: dict[int, Callable[[bytes], object]] = {
     0: server_name, 1: one_of(1, 2, 3, 4), 10: pairs, 11: point_formats, 13: pairs, 15: one_of(1, 2), 16: alpn,
-    22: empty, 23: empty, 43: supported_versions, 50: pairs, 0xFF01: renegotiation,
+    22: empty, 23: empty, 43: lambda data: supported_versions(data, TLS12), 50: pairs, 0xFF01: renegotiation,
 }  # fmt: skip
 
 
-def faults(version: int, methods: bytes, extensions: list[tuple[int, bytes]]) -> tuple[set[int], bytes | None]:
+# TLS 1.3 (RFC 8446 sections 4.1.2 and 4.2, RFC 8449)
+
+
+def record_limit(data: bytes) -> None:
+    need(len(data) == 2, Alert.DECODE_ERROR)
+    need(int.from_bytes(data, "big") >= 64, Alert.ILLEGAL_PARAMETER)
+
+
+def vectors(data: bytes, width: int, least: int) -> list[bytes]:
+    reader, found = Reader(data), []
+    while reader.data:
+        found.append(reader.vector(width))
+        need(len(found[-1]) >= least, Alert.DECODE_ERROR)
+    return found
+
+
+def shares_in(data: bytes) -> list[tuple[int, bytes]]:
+    reader, found = Reader(whole(data, 2)), []
+    while reader.data:
+        found.append((reader.number(2), reader.vector(2)))
+        need(found[-1][1], Alert.DECODE_ERROR)
+    return found
+
+
+def pre_shared_key(data: bytes) -> None:
+    reader, count = Reader(data), 0
+    identities, binders = Reader(reader.vector(2)), reader.vector(2)
+    need(identities.data and binders and not reader.data, Alert.DECODE_ERROR)
+    while identities.data:
+        need(identities.vector(2), Alert.DECODE_ERROR)
+        identities.number(4)
+        count += 1
+    need(len(vectors(binders, 1, 32)) == count, Alert.ILLEGAL_PARAMETER)
+
+
+def cookie(data: bytes) -> None:
+    need(whole(data, 2), Alert.DECODE_ERROR)
+
+
+def psk_modes(data: bytes) -> None:
+    need(whole(data, 1), Alert.DECODE_ERROR)
+
+
+def authorities(data: bytes) -> None:
+    names = whole(data, 2)
+    need(names, Alert.DECODE_ERROR)
+    vectors(names, 2, 1)
+
+
+RULES13: dict[int, Callable[[bytes], object]] = {
+    28: record_limit, 41: pre_shared_key, 42: empty, 44: cookie, 45: psk_modes, 47: authorities, 49: empty,
+    51: shares_in,
+}  # fmt: skip
+
+
+def offers_tls13(extensions: list[tuple[int, bytes]]) -> bool:
+    try:
+        return any(TLS13 in versions_in(data) for kind, data in extensions if kind == 43)
+    except Refuse:
+        return False
+
+
+def together(version: int, methods: bytes, extensions: list[tuple[int, bytes]]) -> set[int]:
+    """What a hello for TLS 1.3 must have and must not have."""
+    alerts, kinds, have = set(), [kind for kind, _ in extensions], dict(extensions)
+    if version < 0x0301:
+        alerts.add(Alert.PROTOCOL_VERSION)
+    if methods != b"\0" or 41 in kinds[:-1]:
+        alerts.add(Alert.ILLEGAL_PARAMETER)
+    if 41 in have and 45 not in have:
+        alerts.add(Alert.MISSING_EXTENSION)
+    if (51 in have) != (10 in have) or (41 not in have and not {13, 10} <= set(have)):
+        alerts.add(Alert.MISSING_EXTENSION)
+    try:
+        shared = [group for group, _ in shares_in(have[51])] if 51 in have else []
+        offered = numbers(whole(have[10], 2)) if 10 in have else []
+        if len(set(shared)) < len(shared) or not set(shared) <= set(offered):
+            alerts.add(Alert.ILLEGAL_PARAMETER)
+    except Refuse:
+        pass
+    return alerts
+
+
+def faults(
+    version: int, methods: bytes, extensions: list[tuple[int, bytes]], most: int
+) -> tuple[set[int], bytes | None]:
     """The alerts of everything wrong in a hello that can be decoded, and the server name."""
-    alerts, sni = set(), None
+    alerts: set[int] = set()
+    sni, rules = None, RULES
+    if most == TLS13:
+        rules = RULES | {43: lambda data: supported_versions(data, most)}
+        if offers_tls13(extensions):
+            rules |= RULES13
+            alerts |= together(version, methods, extensions)
     if version < 0x0300:
         alerts.add(Alert.PROTOCOL_VERSION)
     if 0 not in methods:
@@ -124,14 +223,14 @@ def faults(version: int, methods: bytes, extensions: list[tuple[int, bytes]]) ->
         alerts.add(Alert.ILLEGAL_PARAMETER)
     for kind, data in extensions:
         try:
-            answer = RULES.get(kind, lambda _: None)(data)
+            answer = rules.get(kind, lambda _: None)(data)
             sni = answer if isinstance(answer, bytes) else sni
         except Refuse as refused:
             alerts.add(refused.args[0])
     return alerts, sni
 
 
-def model(body: bytes) -> tuple[set[int], bytes | None]:
+def model(body: bytes, most: int = TLS12) -> tuple[set[int], bytes | None]:
     """(alerts of which one is due, server name); what cannot be decoded as a whole is decode_error before all else."""
     reader = Reader(body)
     try:
@@ -145,13 +244,22 @@ def model(body: bytes) -> tuple[set[int], bytes | None]:
                 found.append((extensions.number(2), extensions.vector(2)))
     except Refuse as refused:
         return {refused.args[0]}, None
-    return faults(version, methods, found)
+    return faults(version, methods, found, most)
 
 
 def agree(body: bytes) -> int:
-    """Compare with the model; the alert."""
-    alert, text = _bear.check_client_hello(body)
-    expected, sni = model(body)
+    """Compare with the model, up to TLS 1.2 and up to 1.3; the alert of the former."""
+    agree13(body)
+    return agree_up_to(body, TLS12)
+
+
+def agree13(body: bytes) -> int:
+    return agree_up_to(body, TLS13)
+
+
+def agree_up_to(body: bytes, most: int) -> int:
+    alert, text = _bear.check_client_hello(body, most)
+    expected, sni = model(body, most)
     assert alert in (expected or {0}), text
     if alert:
         assert text and all(32 <= c < 127 for c in text), "words for the log"
@@ -231,6 +339,9 @@ def good_data(kind: int) -> st.SearchStrategy[bytes]:
     entry = st.tuples(st.sampled_from([0, 0, 0, 1]), st.text("aZ.-_ \x7f\n", max_size=4).map(str.encode))
     names = st.lists(entry, max_size=3).map(lambda items: b"".join(bytes([k]) + vec(2, n) for k, n in items))
     versions = st.lists(st.sampled_from([b"\3\1", b"\3\3", b"\3\4", b"\x7f\x1c", b"\x1a\x1a", b"\2\0"]), max_size=4)
+    groups_one = st.sampled_from([b"\0\x1d", b"\0\x17", b"\x0a\x0a", b"\0\x18"])
+    groups = st.lists(groups_one, min_size=1, max_size=4)
+    psks = st.sampled_from([1, 1, 1, 2, 0])
     rules = {
         0: names.map(lambda data: vec(2, data)),
         1: st.integers(0, 5).map(lambda n: bytes([n])),
@@ -240,12 +351,23 @@ def good_data(kind: int) -> st.SearchStrategy[bytes]:
         22: st.just(b""),
         23: st.just(b""),
         43: versions.map(lambda items: vec(1, b"".join(items))),
+        10: groups.map(lambda items: vec(2, b"".join(items))),
+        28: st.sampled_from([b"\0\x3f", b"\0\x40", b"\x40\1"]),
+        41: st.tuples(psks, psks).map(
+            lambda two: vec(2, two[0] * (vec(2, b"id") + bytes(4))) + vec(2, two[1] * vec(1, bytes(32)))
+        ),
+        42: st.just(b""),
+        44: st.just(vec(2, b"cookie")),
+        45: st.sampled_from([b"\1\0", b"\1\1", b"\2\1\0", b"\0"]),
+        47: st.just(vec(2, vec(2, b"name"))),
+        49: st.just(b""),
+        51: st.lists(groups_one, max_size=3).map(lambda items: vec(2, b"".join(g + vec(2, b"x") for g in items))),
         0xFF01: st.sampled_from([b"\0", b"\0", b"\1x"]),
     }
     return rules.get(kind, st.lists(two, min_size=1, max_size=3).map(lambda items: vec(2, b"".join(items))))
 
 
-kinds = st.sampled_from([*RULES, 5, 35, 0x0A0A, 0x1234])
+kinds = st.sampled_from([*RULES, *RULES13, 5, 35, 0x0A0A, 0x1234])
 an_extension = kinds.flatmap(
     lambda kind: st.tuples(st.just(kind), st.one_of(good_data(kind), good_data(kind), st.binary(max_size=6)))
 )

@@ -151,6 +151,36 @@ def test_suites_are_the_registrys() -> None:
     assert unique([suite for suite, *_ in AUDIT["suites"]])
 
 
+def test_suites_of_tls_1_3() -> None:
+    """Numbers and names as in OpenSSL; one for each AEAD of -c, whose own they are in name and order."""
+    known = {row["id"] & 0xFFFF: row["name"] for row in ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).get_ciphers()
+             if row["protocol"] == "TLSv1.3"}  # fmt: skip
+    ours = {suite: name.decode() for suite, name, _ in AUDIT["suites13"]}
+    assert ours == known
+    assert [(b"TLS_" + name, suite) for name, suite in AUDIT["ciphers13"]] == [
+        (name, suite) for suite, name, _ in AUDIT["suites13"]
+    ]
+    assert [name for name, _ in AUDIT["ciphers13"]] == [name for name, default, _, _ in TABLES["ciphers"] if default]
+    assert not set(ours) & set(SUITES)
+    assert all(log.endswith(b" (TLS 1.3)") for _, _, log in AUDIT["suites13"])
+
+
+def test_schemes() -> None:
+    """RFC 8446 section 4.2.3: a curve has its one hash, RSA is PSS alone, and the names say what the columns say."""
+    hashes = {4: b"sha256", 5: b"sha384", 6: b"sha512", 0: b""}
+    curves = {b"secp256r1": 23, b"secp384r1": 24, b"secp521r1": 25}
+    numbers = {0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0807}
+    assert {number for _, number, *_ in AUDIT["schemes"]} == numbers and len(AUDIT["schemes"]) == len(numbers)
+    for name, number, key_type, curve, hash_id in AUDIT["schemes"]:
+        if key_type == RSA_KEY:
+            assert name == b"rsa_pss_rsae_" + hashes[hash_id] and number == 0x0800 + hash_id and curve == 0
+        elif key_type == EC_KEY:
+            assert [name] == [b"ecdsa_%s_%s" % (c, hashes[hash_id]) for c, n in curves.items() if n == curve]
+            assert number == hash_id << 8 | 3
+        else:
+            assert (name, number, key_type, curve, hash_id) == (b"ed25519", 0x0807, 3, 0, 0)
+
+
 def test_suites_have_openssls_names() -> None:
     """OpenSSL 3 has no static ECDH, and 3DES only where it was built so."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
