@@ -46,7 +46,7 @@ GROUPS = [
      "nethandshake", "netrun", "netclear", "netend"],
     ["connection", "clientrun"],
     ["worker", "listen", "waiting", "supervisor", "status", "serve"],
-    ["face", "clientface", "serveface"],
+    ["face", "primitiveface", "clientface", "serveface"],
 ]
 KEY, NET = GROUPS[3], GROUPS[4]
 TCP = ["resolver", "dial", "relay", "tcp"]  # tlswrapper-tcp
