@@ -17,17 +17,9 @@ from hypothesis import strategies as st
 from bearwrap import _bear
 
 from .bearssl_cffi import load
+from .curves import CURVES, IDS, ORDERS, PRIMES, SIZES
 
 BEAR = load()
-ORDERS = {
-    "secp256r1": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
-    "secp384r1": int("FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"
-                     "C7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973", 16),
-    "secp521r1": int("01" + "F" * 65 + "A51868783BF2F966B7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409", 16),
-}  # fmt: skip
-IDS = {"secp256r1": 23, "secp384r1": 24, "secp521r1": 25}
-SIZES = {"secp256r1": 32, "secp384r1": 48, "secp521r1": 66}
-CURVES = {"secp256r1": ec.SECP256R1(), "secp384r1": ec.SECP384R1(), "secp521r1": ec.SECP521R1()}
 HASH_IDS = {"md5": 1, "sha1": 2, "sha224": 3, "sha256": 4, "sha384": 5, "sha512": 6}
 curves = st.sampled_from(sorted(IDS))
 
@@ -95,10 +87,10 @@ def test_refused_scalars(curve: str) -> None:
 
 @pytest.mark.parametrize("curve", IDS)
 def test_refused_points(curve: str) -> None:
-    """Off the curve, a coordinate that is not reduced, compressed, infinity, of another length: BearSSL's verdict too."""
+    """Off the curve, a coordinate that is not reduced, compressed, infinity, of another length."""
     size, good = SIZES[curve], public(curve, b"\5")
     x = int.from_bytes(good[1 : 1 + size], "big")
-    prime = int(CURVES_PRIME[curve], 16)
+    prime = PRIMES[curve]
     bad = [
         good[:-1] + bytes([good[-1] ^ 1]), b"\4" + bytes(2 * size), b"\4" + b"\xff" * 2 * size, b"\0", b"",
         b"\2" + good[1:], b"\6" + good[1:], good[: 1 + size], good + b"\0", good[:-1],
@@ -111,13 +103,6 @@ def test_refused_points(curve: str) -> None:
         if len(point) == len(good):  # BearSSL writes beyond a shorter one
             assert not BEAR.multiply(curve, point, b"\3".rjust(size, b"\0"))
         assert not _bear.ecdsa_verify(IDS[curve], point, bytes(32), _bear.ecdsa_sign(IDS[curve], b"\5", 4, bytes(32)))
-
-
-CURVES_PRIME = {
-    "secp256r1": "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff",
-    "secp384r1": "f" * 63 + "e" + "ffffffff" + "0" * 16 + "ffffffff",
-    "secp521r1": "1ff" + "f" * 128,
-}
 
 
 @given(with_scalar, digests)
