@@ -126,18 +126,21 @@ in_range(const Curve *c, const mp_limb_t *n)
 	return (int)(below & ((any | -any) >> (GMP_LIMB_BITS - 1)));
 }
 
-/* A number that must be from 1 to order - 1, with leading zeros or without. */
+/* A number that must be from 1 to order - 1, with leading zeros or without; whether it is comes to be known. */
 static int
 scalar(const Curve *c, mp_limb_t *out, const unsigned char *x, size_t n)
 {
 	unsigned char beyond = 0;
+	int good;
 
 	while (n > c->size) {
 		beyond |= *x ++;
 		n --;
 	}
 	decode(out, c->limbs, x, n);
-	return in_range(c, out) & (beyond == 0);
+	good = in_range(c, out) & (int)(((unsigned)beyond - 1) >> 31);
+	BW_KNOWN(good);
+	return good;
 }
 
 /* RFC 6979 section 2.3.2, bits2int. */
@@ -240,6 +243,7 @@ nonce(const Curve *c, mp_limb_t *k, const mp_limb_t *x, const br_hash_class *hf,
 	mp_limb_t m[LIMBS];
 	mp_limb_t below;
 	br_hmac_drbg_context drbg;
+	int good;
 
 	leftmost_bits(c, m, hash, hash_len);
 	below = mpn_sub_n(k, m, c->order, (mp_size_t)c->limbs);
@@ -250,7 +254,9 @@ nonce(const Curve *c, mp_limb_t *k, const mp_limb_t *x, const br_hash_class *hf,
 	do {
 		br_hmac_drbg_generate(&drbg, seed, c->size);
 		leftmost_bits(c, k, seed, c->size);
-	} while (!in_range(c, k));
+		good = in_range(c, k);
+		BW_KNOWN(good);                         /* of one that is thrown away */
+	} while (!good);
 	explicit_bzero(seed, sizeof seed);
 	explicit_bzero(&drbg, sizeof drbg);
 }
@@ -270,6 +276,8 @@ bw_curve_sign_asn1(const br_ec_impl *impl, const br_hash_class *hf, const void *
 	if (scalar(&c, x, sk->x, sk->xlen)) {
 		nonce(&c, k, x, hf, hash_value, hash_len);
 		ecc_ecdsa_sign(c.ecc, x, k, hash_len, hash_value, r, s, scratch);
+		BW_KNOWN(r);
+		BW_KNOWN(s);
 		encode(raw, c.size, r);
 		encode(raw + c.size, c.size, s);
 		len = br_ecdsa_raw_to_asn1(raw, 2 * c.size);

@@ -79,9 +79,9 @@ bw_x25519_mul(unsigned char *G, size_t Glen, const unsigned char *x, size_t xlen
 	memset(scalar, 0, sizeof scalar);
 	memcpy(scalar, x, xlen);
 	memcpy(point, G, 32);
-	if (crypto_scalarmult_curve25519(G, scalar, point) != 0) {
-		memset(G, 0, 32);
-	}
+	memset(G, 0, 32);
+	/* what it returns says only that a point of small order was refused, or that G is zero */
+	if (crypto_scalarmult_curve25519(G, scalar, point)) { }
 	sodium_memzero(scalar, sizeof scalar);
 	return 1;
 }

@@ -21,7 +21,7 @@ bw_rsa_root(unsigned char *x, const br_rsa_private_key *sk)
 {
 	struct rsa_private_key key;
 	mpz_t m;
-	size_t n = (sk->n_bitlen + 7) >> 3, i, limbs;
+	size_t n = (sk->n_bitlen + 7) >> 3, i, limbs, whole;
 	const mp_limb_t *root;
 	uint32_t good;
 
@@ -33,15 +33,18 @@ bw_rsa_root(unsigned char *x, const br_rsa_private_key *sk)
 	take_number(key.a, sk->dp, sk->dplen);
 	take_number(key.b, sk->dq, sk->dqlen);
 	take_number(key.c, sk->iq, sk->iqlen);
-	/* what nettle presumes: only sizes and the lowest bits are looked at */
-	good = mpz_odd_p(key.p) && mpz_odd_p(key.q) && rsa_private_key_prepare(&key) && key.size == n
+	key.size = n;
+	/* what nettle presumes; only sizes and the lowest bits are looked at, where its own check multiplies p and q */
+	whole = (n + BW_LIMB - 1) / BW_LIMB;
+	limbs = mpz_size(key.p) + mpz_size(key.q);
+	good = mpz_odd_p(key.p) && mpz_odd_p(key.q) && (limbs == whole || limbs == whole + 1)
 		&& mpz_size(key.a) > 0 && mpz_size(key.a) <= mpz_size(key.p)
 		&& mpz_size(key.b) > 0 && mpz_size(key.b) <= mpz_size(key.q)
 		&& mpz_size(key.c) > 0 && mpz_size(key.c) <= mpz_size(key.p);
 	if (good) {
 		take_number(m, x, n);
 		rsa_compute_root(&key, m, m);
-		root = mpz_limbs_read(m);
+		root = mpz_limbs_read(m);               /* the signature, which may be known */
 		limbs = mpz_size(m);
 		memset(x, 0, n);
 		for (i = 0; i < n && i / BW_LIMB < limbs; i ++) {

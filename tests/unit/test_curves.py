@@ -144,8 +144,8 @@ def asn1(r: int, s: int) -> bytes:
 @pytest.mark.parametrize("curve", IDS)
 def test_refused_signatures(curve: str) -> None:
     """r or s zero, the order or more; cut; none."""
-    digest, order = bytes(32), ORDERS[curve]
-    point, good = public(curve, b"\7"), _bear.ecdsa_sign(IDS[curve], b"\7", 4, bytes(32))
+    digest, order = hashlib.sha256(b"message").digest(), ORDERS[curve]
+    point, good = public(curve, b"\7"), _bear.ecdsa_sign(IDS[curve], b"\7", 4, digest)
     r, s = utils.decode_dss_signature(good)
     assert _bear.ecdsa_verify(IDS[curve], point, digest, good)
     assert _bear.ecdsa_verify(IDS[curve], point, digest, asn1(r, order - s))  # ECDSA's own other signature
