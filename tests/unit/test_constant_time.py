@@ -18,9 +18,9 @@ import pytest
 from tests.harness import ROOT
 
 sys.path.insert(0, str(ROOT / "build-aux"))
-import bearssl  # noqa: E402
-import cbuild  # noqa: E402
-import native  # noqa: E402
+import bearssl
+import cbuild
+import native
 
 VARIANT = native.Variant()
 OPERATIONS = [
@@ -39,8 +39,9 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     flags = [flag for flag in native.cflags(VARIANT) if "FORTIFY" not in flag]
     libraries, _built = native.libraries(VARIANT)
     source = Path(__file__).with_name("constant_time.c")
-    cbuild.run([*cbuild.compiler(), *flags, "-DBEARWRAP_MARKED_SECRETS=1", "-Wno-unused-function", f"-I{native.SRC}",
-                *bearssl.includes(), str(source), *map(str, ours), "-no-pie", *libraries, "-o", str(target)])  # fmt: skip
+    flags += ["-DBEARWRAP_MARKED_SECRETS=1", "-Wno-unused-function", f"-I{native.SRC}", *bearssl.includes()]
+    files = [str(source), *map(str, ours), *libraries]
+    cbuild.run([*cbuild.compiler(), *flags, "-no-pie", *files, "-o", str(target)])
     return target
 
 
