@@ -50,6 +50,10 @@ class _BuildFacts(TypedDict):
     """BearSSL's source came with ours; False: the system's library."""
     sodium: bytes
     """libsodium's version, b"" when ChaCha20-Poly1305 is BearSSL's."""
+    nettle: bytes
+    """nettle's version, b"" when the P curves and RSA are BearSSL's."""
+    gmp: bytes
+    """GMP's version, b"" without nettle."""
 
 class _Settings(Protocol):
     """The settings of one connection (Config in src/config.pxi); None is "not given"."""
@@ -409,6 +413,24 @@ def x25519(scalar: Buffer, point: Buffer | None) -> bytes:
     """X25519 (RFC 7748 section 5) as key does it, for tests: 32 bytes; point None for the base point.
 
     A point of small order gives zeros. ValueError for other sizes than 32 bytes.
+    """
+
+def curve_multiply(curve: int, scalar: Buffer, point: Buffer | None) -> bytes | None:
+    """Multiplication on P-256, P-384 or P-521 (23, 24, 25) as key does it, for tests; point None for the base point.
+
+    Points are uncompressed, scalars big-endian. None for a point off the curve or a scalar out of range.
+    """
+
+def ecdsa_sign(curve: int, scalar: Buffer, hash_id: int, digest: Buffer) -> bytes:
+    """The ASN.1 ECDSA signature of a digest (RFC 6979) as key makes it, for tests; b"" for a scalar out of range."""
+
+def ecdsa_verify(curve: int, point: Buffer, digest: Buffer, signature: Buffer) -> bool:
+    """Whether an ASN.1 ECDSA signature is good, as key judges it, for tests."""
+
+def rsa_private(key: Buffer, number: Buffer) -> bytes | None:
+    """RSA's private operation as key does it, for tests: of a DER private key, on a number as long as its modulus.
+
+    None for a key that cannot be one.
     """
 
 class Records:

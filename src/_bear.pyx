@@ -98,6 +98,7 @@ include "smtp.pxi"
 include "greylist.pxi"
 # what Python sees
 include "face.pxi"
+include "primitiveface.pxi"
 include "tcpface.pxi"
 include "smtpface.pxi"
 include "clientface.pxi"

@@ -126,7 +126,7 @@ cdef bint key_matches(br_x509_pkey *pub, br_skey_decoder_context *key, const uin
         return False
     if memmem(der, len, pub.key.ec.q, pub.key.ec.qlen) != NULL:
         return True
-    if br_ec_compute_pub(br_ec_get_default(), &pk, point, ec) != pub.key.ec.qlen:
+    if br_ec_compute_pub(bw_ec(), &pk, point, ec) != pub.key.ec.qlen:
         return False
     return memcmp(point, pub.key.ec.q, pub.key.ec.qlen) == 0
 

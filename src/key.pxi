@@ -56,11 +56,10 @@ cdef size_t sign_digest(Identity *id, int hash_id, const uint8_t *digest, size_t
     if id.key_type == BR_KEYTYPE_EC:
         if hash_class(hash_id) == NULL or hash_id == br_md5_ID:
             return 0
-        return br_ecdsa_sign_asn1_get_default()(br_ec_get_default(), hash_class(hash_id), digest,
-                                                br_skey_decoder_get_ec(&id.key), sig)
+        return bw_ecdsa_sign()(bw_ec(), hash_class(hash_id), digest, br_skey_decoder_get_ec(&id.key), sig)
     rsa = br_skey_decoder_get_rsa(&id.key)
     if hash_id == br_md5_ID or (rsa.n_bitlen + 7) // 8 > SERVER_KEY_MAX \
-            or not br_rsa_pkcs1_sign_get_default()(hash_oid(hash_id), digest, n, rsa, sig):
+            or not bw_rsa_pkcs1_sign(hash_oid(hash_id), digest, n, rsa, sig):
         return 0
     return (rsa.n_bitlen + 7) // 8
 

@@ -47,7 +47,7 @@ GROUPS = [
      "nethandshake", "netrun", "netclear", "netend"],
     ["connection", "clientrun"],
     ["worker", "listen", "waiting", "supervisor", "status", "serve"],
-    ["face", "clientface", "tls13face", "serveface"],
+    ["face", "primitiveface", "clientface", "tls13face", "serveface"],
 ]
 KEY, NET = GROUPS[3], GROUPS[4]
 TCP = ["resolver", "dial", "relay", "tcp"]  # tlswrapper-tcp
