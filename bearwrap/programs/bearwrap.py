@@ -5,13 +5,15 @@ from __future__ import annotations
 from bearwrap import _bear, programs
 from bearwrap.errors import UsageError
 from bearwrap.logs import write
-from bearwrap.options import Option, parse
+from bearwrap.options import parse
+from bearwrap.programs.refusal import version_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bearwrap.logs import Log
+    from bearwrap.options import Option
 
 NAME = b"bearwrap"
 USAGE = "bearwrap version | serve address prog"
@@ -35,7 +37,7 @@ def start(args: Sequence[bytes], log: Log) -> int:
     facts = _bear.build_facts()
     sodium, nettle = facts["sodium"].decode(), facts["nettle"].decode()
     lines = [
-        programs.version_text().rstrip(),
+        version_text().rstrip(),
         "BearSSL 0.6, " + ("vendored" if facts["vendored"] else "the system's (no downgrade marker in ServerHello)"),
         "ChaCha20-Poly1305, X25519: "
         + ("libsodium " + sodium if sodium else "BearSSL's own (about four times slower)"),
