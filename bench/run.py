@@ -75,7 +75,8 @@ class Run:
 
     def measure(self, measure: Measure, progress: Progress) -> None:
         """All rounds of one measure."""
-        outcome = self.outcomes[measure.name] = report.Outcome(measure, self.rounds)
+        rounds = self.rounds_of(measure)
+        outcome = self.outcomes[measure.name] = report.Outcome(measure, rounds)
         with ExitStack() as stack:
             stations = []
             for peer in self.peers:
@@ -90,11 +91,11 @@ class Run:
                     stations.append(station)
                 except BenchError as error:
                     self._note(outcome, peer.name, error)
-                    progress.skip(self.rounds)
-            for number in range(1, self.rounds + 1):
+                    progress.skip(rounds)
+            for number in range(1, rounds + 1):
                 for station in stations[:: 1 if number % 2 else -1]:
                     name = station.peer.name
-                    progress.step(f"{measure.name}: {name}, round {number} of {self.rounds}")
+                    progress.step(f"{measure.name}: {name}, round {number} of {rounds}")
                     try:
                         outcome.samples[name].append(station.sample())
                     except BenchError as error:
@@ -102,7 +103,10 @@ class Run:
                         self._note(outcome, name, error)
                         if outcome.samples[name].count(None) >= FAILURES_BORNE:
                             stations.remove(station)
-                            progress.skip(self.rounds - number)
+                            progress.skip(rounds - number)
+
+    def rounds_of(self, measure: Measure) -> int:
+        return min(self.rounds, measure.most_rounds)
 
     def _note(self, outcome: report.Outcome, peer: str, error: BenchError) -> None:
         outcome.errors[peer] = str(error).replace("\n", " ")[:ERROR_CHARACTERS]
@@ -130,7 +134,7 @@ class Run:
 
     def steps(self, measures: list[Measure], startup: bool) -> int:
         """How many samples the whole run takes."""
-        count = sum(applies(measure, peer) for measure in measures for peer in self.peers)
+        count = sum(self.rounds_of(measure) * applies(measure, peer) for measure in measures for peer in self.peers)
         if startup:
-            count += len(stages.starts(self.settings, self.servers)) + len(self.servers)
-        return count * self.rounds
+            count += (len(stages.starts(self.settings, self.servers)) + len(self.servers)) * self.rounds
+        return count
