@@ -23,6 +23,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # which an isolated Python leaves out
+
 import plot
 import report
 import stages
@@ -62,8 +64,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--svg", type=Path, metavar="FILE", help="write a picture")
     add("--list", action="store_true", help="list measures and peers, then stop")
     options = parser.parse_args(argv)
-    options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else DEFAULT_ROUNDS)
-    options.seconds = options.seconds or (QUICK_SECONDS if options.quick else DEFAULT_SECONDS)
+    if options.rounds is None:
+        options.rounds = QUICK_ROUNDS if options.quick else DEFAULT_ROUNDS
+    if options.seconds is None:
+        options.seconds = QUICK_SECONDS if options.quick else DEFAULT_SECONDS
     if not (1 <= options.rounds <= 1000 and 0.1 <= options.seconds <= 30 and 1 <= options.streams <= 64):
         parser.error("--rounds is 1 to 1000, --seconds 0.1 to 30, --streams 1 to 64")
     usual = {"held": (DEFAULT_HELD, QUICK_HELD), "growth": (DEFAULT_GROWTH, QUICK_GROWTH)}

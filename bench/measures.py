@@ -21,10 +21,13 @@ from server import Server, free_port, machine_seconds
 CAT = "/bin/cat"
 LEAST_CONNECTIONS = 200  # tcpserver's -c, unless more are held
 SPARE_CONNECTIONS = 100  # beside the held ones
+USED_PIECE, USED_PIECES = 16384, 32  # echoed; together more than any buffer between the two ends
+USED_BYTES = USED_PIECE * USED_PIECES
 MEMORY_ROUNDS = 2  # it hardly varies, and a thousand connections take their time
 CALIBRATION_BYTES = 16 << 20
 LEAST_BYTES, MOST_BYTES = 4 << 20, 8 << 30
 IDLE_S = 0.3  # between the last byte and the look at the memory of an idle connection
+USED_IDLE_S = 3.0  # the same where there is something to give back
 IO_TIMEOUT_S = 5
 LIMIT_S = 60  # of one sample, far above any that is well
 
@@ -47,6 +50,7 @@ class Measure:
     streams: int = 1
     nodelay: bool = True
     held: int = 0
+    used: bool = False  # the held connections have moved USED_BYTES each way
     side: str = "server"
     most_rounds: int = 1000
 
@@ -99,11 +103,12 @@ def plan(streams: int, held: list[int], growth: list[int]) -> list[Measure]:
             measures.append(Measure(f"{mode}-{cipher}", title, "bulk", "ecdsa", cipher, mode))
     title = "ms to the first byte back, ECDSA P-256, 1 stream, tcpserver without -D"
     measures.append(Measure("latency-nagle", title, "latency", nodelay=False))
-    for count in held:
-        title = f"PSS per idle connection without its program, {count} held"
-        measures.append(
-            Measure(f"memory-{count}", title, "memory", mode="hold", held=count, most_rounds=MEMORY_ROUNDS)
-        )
+    for used, after in ((False, ""), (True, f" after {USED_BYTES >> 10} KiB each way")):
+        for count in held:
+            name = f"memory-{'used-' * used}{count}"
+            title = f"PSS per idle connection{after}, without its program, {count} held"
+            measure = Measure(name, title, "memory", mode="hold", held=count, used=used, most_rounds=MEMORY_ROUNDS)
+            measures.append(measure)
     for count in growth:
         title = f"connections/s beside {count} held ones, as a share of those without, {streams} streams"
         measures.append(Measure(f"growth-{count}", title, "growth", streams=streams, held=count))
@@ -246,7 +251,8 @@ class Station:
         return dict(result)
 
     def _holding(self, count: int) -> AbstractContextManager[None]:
-        return holding(self._arguments("hold", "--count", str(count)), LIMIT_S)
+        moved = ["--echo", str(USED_PIECE), "--repeat", str(USED_PIECES)] if self.measure.used else []
+        return holding(self._arguments("hold", "--count", str(count), *moved), LIMIT_S)
 
     def _memory(self) -> Sample:
         """Hold idle connections; what the server's processes grew by since before, per connection.
@@ -256,7 +262,7 @@ class Station:
         """
         held = self.measure.held
         with self._holding(held):
-            time.sleep(IDLE_S)
+            time.sleep(USED_IDLE_S if self.measure.used else IDLE_S)
             pss, wrapped = self.server.pss_kib(CAT)
             started = self.server.processes() - self._idle_processes
         self.server.settle()

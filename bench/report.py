@@ -31,7 +31,8 @@ class Outcome:
         pairs = zip(self.samples.get(peer, []), self.samples.get(reference, []), strict=False)
         if not self.measure.compared:
             return []
-        return [mine.value / other.value for mine, other in pairs if mine and other and other.value > 0]
+        whole = ((mine.value, other.value) for mine, other in pairs if mine and other)
+        return [mine / other for mine, other in whole if mine > 0 and other > 0]
 
     def total(self, peer: str, key: str) -> float:
         return float(sum(sample.detail.get(key, 0) for sample in self.samples.get(peer, []) if sample))

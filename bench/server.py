@@ -52,7 +52,9 @@ class Process:
     """One line of /proc: `started` tells a process from a later one with its pid."""
 
     pid: int
+    state: str  # one letter; Z has ended and was not waited for
     parent: int
+    session: int
     started: int
     ticks: int  # processor time, its own and of the children it has reaped
 
@@ -63,12 +65,18 @@ def _process(pid: int) -> Process | None:
     except OSError:
         return None
     fields = text.rpartition(")")[2].split()
-    return Process(pid, int(fields[1]), int(fields[19]), sum(map(int, fields[11:15])))
+    state, parent, session, started = fields[0], int(fields[1]), int(fields[3]), int(fields[19])
+    return Process(pid, state, parent, session, started, sum(map(int, fields[11:15])))
 
 
-def tree(root: int) -> list[Process]:
-    """The process `root` and all below it, now."""
-    found = [process for name in os.listdir("/proc") if name.isdigit() and (process := _process(int(name)))]
+def everything() -> list[Process]:
+    """All processes of the machine, now."""
+    return [process for name in os.listdir("/proc") if name.isdigit() and (process := _process(int(name)))]
+
+
+def tree(root: int, found: list[Process] | None = None) -> list[Process]:
+    """The process `root` and all below it: now, or among those that were `found`."""
+    found = everything() if found is None else found
     members = {root}
     grew = True
     while grew:
@@ -168,8 +176,9 @@ class Server:
         return len(tree(self.pid))
 
     def stop(self) -> None:
-        """End the server, and what it started and left behind."""
-        members = tree(self.pid)
+        """End the server, and what it started and left behind: below it or in its session."""
+        found = everything()
+        members = [*tree(self.pid, found), *(process for process in found if process.session == self.pid)]
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:

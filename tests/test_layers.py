@@ -30,7 +30,10 @@ PYTHON = {
     "programs/s6_tlsclient": {
         "_bear", "errors", "s6options", "tcpconnect", "logs", "programs/__init__", "programs/s6_tlsc",
     },
-    "programs/bearwrap": {"_bear", "errors", "options", "logs", "programs/__init__", "programs/serve"},
+    "programs/bearwrap": {
+        "_bear", "errors", "options", "logs", "programs/__init__", "programs/serve", "programs/bench",
+    },
+    "programs/bench": {"errors", "logs", "programs/__init__"},
     "programs/serve": {"_bear", "errors", "options", "s6options", "logs", "programs/tlswrapper"},
 }
 ALLOWED_OUTSIDE = {"posix", "sys", "__future__", "collections.abc", "types"}  # the last two for type checking only
