@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -32,6 +33,15 @@ def test_help() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("usage: bearwrap bench ")
     assert "  bench " in run(PROGRAM, "--help").stdout
+
+
+def test_the_manual_names_options_that_are_there() -> None:
+    page = (ROOT / "man" / "bearwrap.1").read_text()
+    part = page.partition(".Sh BENCH\n")[2].partition(".Sh ")[0]
+    named = re.findall(r"^\.Fl (-[a-z]+)", part, re.M)
+    assert len(named) > 4
+    for option in named:
+        assert f"  -{option} " in run(PROGRAM, "bench", "--help").stdout, option
 
 
 def test_list_names_measures_and_peers() -> None:

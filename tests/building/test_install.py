@@ -43,6 +43,10 @@ def test_install_and_uninstall(tmp_path: Path, form: list[str]) -> None:
     for name in inplace.PROGRAMS:
         done = run(top / "bin" / name, "--version", cwd="/", env={})
         assert (done.returncode, done.stderr) == (0, "")
+    done = run(top / "bin/bearwrap", "bench", "--list", cwd="/")
+    assert (done.returncode, done.stderr) == (0, "") and "growth-500" in done.stdout
+    compiled = sorted(path.name for path in (top / "lib/bearwrap/bench/programs").iterdir())
+    assert compiled == ["fetch", "load", "program", "serve", "spawn"]
     jail = tmp_path / "dest/var/lib/tlswrapper/empty"
     assert jail.is_dir()
     assert list(jail.iterdir()) == []
