@@ -19,6 +19,7 @@ import platform
 import shutil
 import signal
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # which an isolated Py
 import plot
 import report
 import stages
+import timeline
 import verdicts
 from measures import Measure, Settings, applies, plan
 from peers import CLIENT_REFERENCE, PEERS, REFERENCE, Peer, why_absent
@@ -39,6 +41,7 @@ DEFAULT_SECONDS, QUICK_SECONDS = 2.0, 0.3
 DEFAULT_PEERS = "all"
 DEFAULT_HELD, QUICK_HELD = "10,100,500,1000", "10,50"
 DEFAULT_GROWTH, QUICK_GROWTH = "500", "50"
+EXTRAS = {"startup": "whole programs, and a connection as the client sees it", "stages": "inside one connection"}
 DESCRIPTORS_SPARE = 1024
 DESCRIPTORS_HELD = 4  # of one process for each held connection
 STARTS_PER_ROUND, QUICK_STARTS = 50, 15
@@ -85,12 +88,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return options
 
 
-def choose_measures(options: argparse.Namespace) -> tuple[list[Measure], bool]:
-    """The measures of this run, and whether the start-up table is wanted."""
+def choose_measures(options: argparse.Namespace) -> tuple[list[Measure], set[str]]:
+    """The measures of this run, and which of the tables beside them are wanted."""
     measures = plan(options.streams, options.held, options.growth)
     if not options.only:
-        return measures, True
-    names = [*(measure.name for measure in measures), "startup"]
+        return measures, set(EXTRAS)
+    names = [*(measure.name for measure in measures), *EXTRAS]
     wanted = set()
     for pattern in options.only:
         # A bare word takes its family: "download" is download-default and download-aes128.
@@ -98,7 +101,7 @@ def choose_measures(options: argparse.Namespace) -> tuple[list[Measure], bool]:
         if not hits:
             raise BenchError(f"no measure {pattern!r}; there are {', '.join(names)}")
         wanted.update(hits)
-    return [measure for measure in measures if measure.name in wanted], "startup" in wanted
+    return [measure for measure in measures if measure.name in wanted], wanted & set(EXTRAS)
 
 
 def choose_peers(options: argparse.Namespace) -> list[Peer]:
@@ -138,6 +141,7 @@ def write_json(path: Path, run: Run, found: list[dict[str, Any]], interrupted: b
         "interrupted": interrupted,
         "measures": [report.as_json(outcome) for outcome in run.outcomes.values()],
         "startup": {"programs_us": table.programs, "milestones_us": table.milestones, "notes": table.notes},
+        "stages": {name: asdict(each) | {"rows": each.summary()} for name, each in run.timelines.items()},
         "verdicts": found,
     }
     path.write_text(json.dumps(data, indent=1) + "\n")
@@ -147,9 +151,9 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def execute(run: Run, measures: list[Measure], startup: bool) -> bool:
+def execute(run: Run, measures: list[Measure], extras: set[str]) -> bool:
     """Run everything and print each table as soon as it is whole. Returns True when interrupted."""
-    progress = Progress(run.steps(measures, startup))
+    progress = Progress(run.steps(measures, extras))
     here = machine()
     seconds = run.settings.seconds
     print(f"{here['cpu']}, {here['cores']} cores, Linux {here['kernel']}; samples of {seconds:g} s\n")
@@ -162,9 +166,12 @@ def execute(run: Run, measures: list[Measure], startup: bool) -> bool:
             progress.clear()
             printed = measure.name
             print("\n".join(report.lines(run.outcomes[measure.name])) + "\n", flush=True)
-        if startup:
+        if "startup" in extras:
             progress.measure("start-up")
             run.startup(progress)
+        if "stages" in extras:
+            progress.measure("stages of a connection")
+            run.timeline(progress)
     except KeyboardInterrupt:
         # A second interrupt would lose what the first one asked to see.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -179,6 +186,8 @@ def execute(run: Run, measures: list[Measure], startup: bool) -> bool:
                 print("\n".join(report.lines(outcome)) + "\n")
     if run.stage_table.programs:
         print("\n".join(stages.lines(run.stage_table)) + "\n")
+    for name, table in run.timelines.items():
+        print("\n".join(timeline.lines(name, table)) + "\n")
     return interrupted
 
 
@@ -188,18 +197,19 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     folder: Path | None = None
     try:
-        measures, startup = choose_measures(options)
+        measures, extras = choose_measures(options)
         if options.list:
             names = [f"{m.name:<26}{m.title}" for m in measures]
-            print("\n".join(names + ["startup"] * startup))
+            print("\n".join(names + [f"{name:<26}{words}" for name, words in EXTRAS.items() if name in extras]))
             print("\n".join(f"{p.name:<26}{p.what}: {why_absent(p) or 'there'}" for p in PEERS))
             return 0
         peers = choose_peers(options)
         if not peers:
             raise BenchError("no peer to measure")
         measures = [measure for measure in measures if any(applies(measure, peer) for peer in peers)]
-        startup = startup and any(peer.side == "server" for peer in peers)
-        if not (measures or startup):
+        if not any(peer.side == "server" for peer in peers):
+            extras.clear()
+        if not (measures or extras):
             raise BenchError("no peer that takes part in this measure")
         folder = make_folder()
         tools = find_tools(folder / "programs")
@@ -208,7 +218,7 @@ def main(argv: list[str]) -> int:
             print(f"bench: fewer than {wanted} descriptors (ulimit -n), so not all can be held", file=sys.stderr)
         settings = Settings(tools, make_certificates(folder), folder, options.seconds)
         run = Run(settings, peers, options.rounds, QUICK_STARTS if options.quick else STARTS_PER_ROUND)
-        interrupted = execute(run, measures, startup)
+        interrupted = execute(run, measures, extras)
         found = verdicts.verdicts(run.outcomes)
         print("\n".join(verdicts.lines(found)))
         if options.json:

@@ -52,6 +52,7 @@ struct stream {
     size_t used, room;
     unsigned long failed, truncated;
     uint64_t bytes;
+    uint64_t begin_ns;          /* of its first connection */
     uint64_t first_ns, last_ns; /* of the timed part, over all its connections */
     char error[200];
     char suite[128];
@@ -193,7 +194,7 @@ static int connection(struct stream *stream, char *chunk) {
         const uint64_t at[STAGES] = {wire.connected_ns, wire.hello_ns, wire.handshake_ns, first_byte,
                                      wire_now_ns()};
         for (int i = 0; i < STAGES; i++) sample.at_ns[i] = at[i] - begin;
-        if (!stream->first_ns) stream->first_ns = from;
+        if (!stream->first_ns) stream->first_ns = from, stream->begin_ns = begin;
         stream->last_ns = mode == HANDSHAKE ? at[CLOSED] : first_byte;
         stream->bytes += done;
         if (keep(stream, &sample) < 0) result = -1;
@@ -262,7 +263,7 @@ static void print_text(const char *name, const char *text) {
 static int report(void) {
     size_t total = 0;
     unsigned long failed = 0, truncated = 0;
-    uint64_t first = UINT64_MAX, last = 0, bytes = 0;
+    uint64_t begin = UINT64_MAX, first = UINT64_MAX, last = 0, bytes = 0;
     const char *error = "", *suite = "";
     struct rusage usage;
     double wall;
@@ -274,6 +275,7 @@ static int report(void) {
         truncated += stream->truncated;
         bytes += stream->bytes;
         if (stream->first_ns && stream->first_ns < first) first = stream->first_ns;
+        if (stream->first_ns && stream->begin_ns < begin) begin = stream->begin_ns;
         if (stream->last_ns > last) last = stream->last_ns;
         if (!error[0]) error = stream->error;
         if (!suite[0]) suite = stream->suite;
@@ -282,6 +284,7 @@ static int report(void) {
     getrusage(RUSAGE_SELF, &usage);
     printf("{\"mode\": \"%s\", \"streams\": %ld, \"connections\": %zu, \"failed\": %lu, \"truncated\": %lu, ",
            mode_names[mode], streams_wanted, total, failed, truncated);
+    printf("\"begin_us\": %.3f, ", (double)(first == UINT64_MAX ? 0 : begin) / 1e3); /* CLOCK_MONOTONIC */
     printf("\"seconds\": %.6f, \"per_second\": %.3f, ", wall, wall > 0 ? (double)total / wall : 0);
     printf("\"bytes\": %llu, \"mb_per_second\": %.3f, ", (unsigned long long)bytes,
            wall > 0 ? (double)bytes / 1e6 / wall : 0);

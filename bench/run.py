@@ -13,6 +13,7 @@ from contextlib import ExitStack
 
 import report
 import stages
+import timeline
 from clients import AeadStation, ClientStation
 from measures import Measure, Settings, Station, applies
 from peers import Peer
@@ -71,6 +72,7 @@ class Run:
         self.servers = [peer for peer in peers if peer.side == "server"]
         self.outcomes: dict[str, report.Outcome] = {}
         self.stage_table = stages.StageTable({}, {}, {})
+        self.timelines: dict[str, timeline.Table] = {}
         self.failed = False
 
     def measure(self, measure: Measure, progress: Progress) -> None:
@@ -132,9 +134,22 @@ class Run:
                     progress.step(f"startup: {name}, one connection's milestones")
         self.failed = self.failed or bool(self.stage_table.notes)
 
-    def steps(self, measures: list[Measure], startup: bool) -> int:
+    def timeline(self, progress: Progress) -> None:
+        """The stage tables, one connection at a time."""
+        for peer in self._timed():
+            table = self.timelines[peer.name] = timeline.Table()
+            for _ in timeline.watch(peer, self.settings, self.starts_per_round, table):
+                progress.step(f"stages: {peer.name}")
+            self.failed = self.failed or bool(table.note)
+
+    def _timed(self) -> list[Peer]:
+        return [peer for peer in self.peers if peer.name in timeline.PEERS_TRACED]
+
+    def steps(self, measures: list[Measure], extras: set[str]) -> int:
         """How many samples the whole run takes."""
         count = sum(self.rounds_of(measure) * applies(measure, peer) for measure in measures for peer in self.peers)
-        if startup:
+        if "stages" in extras:
+            count += 2 * self.starts_per_round * len(self._timed())
+        if "startup" in extras:
             count += (len(stages.starts(self.settings, self.servers)) + len(self.servers)) * self.rounds
         return count
