@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from .tools import PLAN, bench_module, outcome, report
+from .tools import BENCH, PLAN, bench_module, outcome, report
 
 plot = bench_module("plot")
 RATE = {"ours": [300.0, 330.0, None], "original": [400.0, 300.0, 350.0], "serve": [None, None]}
@@ -102,3 +103,16 @@ def test_the_plan_names_each_measure_once() -> None:
     for measure in PLAN.values():
         assert measures.applies(measure, peers["s6-tlsc"]) == (measure.side == "client")
         assert measures.applies(measure, peers["hitch"]) == (measure.side == "server")
+
+
+def test_the_readme_names_what_there_is() -> None:
+    """Every file, peer, aim and measure."""
+    text = (BENCH / "README.md").read_text()
+    files = {path.name for path in BENCH.iterdir() if path.suffix in (".py", ".c", ".h")}
+    assert not [name for name in files if f"`{name}`" not in text]
+    assert not [peer.name for peer in bench_module("peers").PEERS if f"| `{peer.name}` |" not in text]
+    assert not [aim.name for aim in bench_module("verdicts").AIMS if f"| `{aim.name}` |" not in text]
+    rows = "\n".join(line for line in text.splitlines() if line.startswith("| `"))
+    families = {re.sub(r"(ecdsa|rsa|default|aes128|\d+)$", "", name) for name in PLAN}
+    assert not [family for family in families if f"`{family}" not in rows]
+    assert not [line for line in text.splitlines() if len(line) > 120 and not line.startswith("|")]
