@@ -55,7 +55,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         prog="bearwrap bench", description="Paired benchmarks of bearwrap.", epilog=f"peers: {names}"
     )
     add = parser.add_argument
-    add("--quick", action="store_true", help="smoke run, under a minute; figures are rough")
+    add("--quick", action="store_true", help="smoke run, some three minutes; figures are rough")
     add("--only", action="append", metavar="NAME", help="only this measure (pattern; repeatable)")
     add("--peers", default=DEFAULT_PEERS, metavar="A,B", help="default all that are there")
     add("--rounds", type=int, help=f"default {DEFAULT_ROUNDS}")
@@ -219,7 +219,7 @@ def main(argv: list[str]) -> int:
         settings = Settings(tools, make_certificates(folder), folder, options.seconds)
         run = Run(settings, peers, options.rounds, QUICK_STARTS if options.quick else STARTS_PER_ROUND)
         interrupted = execute(run, measures, extras)
-        found = verdicts.verdicts(run.outcomes)
+        found = verdicts.verdicts(run.outcomes, every=not options.only)
         print("\n".join(verdicts.lines(found)))
         if options.json:
             write_json(options.json, run, found, interrupted)

@@ -145,11 +145,11 @@ def conclude(aim: Aim, claims: list[dict[str, Any]]) -> dict[str, Any]:
     return {"aim": aim.name, "holds": holds, "text": text, "claims": claims}
 
 
-def verdicts(outcomes: dict[str, Outcome]) -> list[dict[str, Any]]:
-    """Every aim of which this run measured something."""
+def verdicts(outcomes: dict[str, Outcome], every: bool = False) -> list[dict[str, Any]]:
+    """Every aim, or each of which this run measured something."""
     found = []
     for aim in AIMS:
-        if any(claim.measure in outcomes for claim in aim.claims):
+        if every or any(claim.measure in outcomes for claim in aim.claims):
             found.append(conclude(aim, [judge(claim, outcomes.get(claim.measure)) for claim in aim.claims]))
     return found
 

@@ -90,3 +90,5 @@ def test_only_aims_of_which_something_was_measured() -> None:
         "  growth-500: serve >= 0.9 x none held: holds (median 0.96, 0.95 .. 0.97, met in 2 of 2 rounds)",
     ]
     assert verdicts.verdicts({}) == []
+    whole = verdicts.verdicts({}, every=True)
+    assert len(whole) == len(verdicts.AIMS) and all(aim["text"].endswith(": not measured") for aim in whole)
