@@ -128,7 +128,7 @@ class Tracer:
 
     def _mount(self) -> None:
         self._top = self._folder / "tracing"
-        self._top.mkdir()
+        self._top.mkdir(exist_ok=True)
         command = ["mount", "-t", "tracefs", "none", str(self._top)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         self._mounted = done.returncode == 0
