@@ -35,6 +35,13 @@ PYTHON = {
     "programs/bearwrap": {
         "_bear", "errors", "options", "logs", "programs/__init__", "programs/refusal", "programs/serve",
     },
+<<<<<<< HEAD
+=======
+    "programs/bearwrap": {
+        "_bear", "errors", "options", "logs", "programs/__init__", "programs/serve", "programs/bench",
+    },
+    "programs/bench": {"errors", "logs", "programs/__init__"},
+>>>>>>> bench
     "programs/serve": {"_bear", "errors", "options", "s6options", "logs", "programs/tlswrapper"},
 }
 ALLOWED_OUTSIDE = {"posix", "sys", "__future__", "collections.abc", "types"}  # the last two for type checking only

@@ -85,5 +85,5 @@ def test_the_native_program_has_exactly_our_modules_frozen() -> None:
     wanted = OURS - {"bearwrap._bear"}
     frozen = set(freeze.collect(ROOT))
     assert frozen >= wanted
-    others = {f"bearwrap.programs.{name}" for name in ("bearwrap", "serve", "tlswrapper_tcp")}
+    others = {f"bearwrap.programs.{name}" for name in ("bearwrap", "bench", "serve", "tlswrapper_tcp")}
     assert frozen - wanted <= others | REFUSAL | SMTP | S6 | S6_CLIENT

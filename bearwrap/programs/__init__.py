@@ -13,11 +13,16 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
+place = b""  # where the executable lies
+
+
 def main(argv: Sequence[bytes], executable: bytes = b"") -> int:
     """Run the program that argv[0] names (argv: list of bytes); its exit code."""
     name = argv[0].rpartition(b"/")[2] if argv else b""
     if not name:
         return 100
+    global place
+    place = executable
     return run(program_named(name), argv[1:])
 
 

@@ -1,4 +1,4 @@
-"""bearwrap - what this build is, the listener, and where to read on; later the benchmarks."""
+"""bearwrap - what this build is, the listener, the benchmarks, and where to read on."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from bearwrap.options import Option
 
 NAME = b"bearwrap"
-USAGE = "bearwrap version | serve address prog"
+USAGE = "bearwrap version | serve address prog | bench"
 CLOSING = (
     "  version         what this build is made of\n"
-    "  serve           listen, and run prog behind TLS for each connection; `bearwrap serve --help`\n\n"
+    "  serve           listen, and run prog behind TLS for each connection; `bearwrap serve --help`\n"
+    "  bench           compare with other TLS wrappers on this machine; `bearwrap bench --help`\n\n"
     "The wrapper itself is tlswrapper(1)."
 )
 OPTIONS: list[Option] = []
@@ -31,6 +32,10 @@ def start(args: Sequence[bytes], log: Log) -> int:
         from bearwrap.programs import serve
 
         return programs.run(serve, args[1:])
+    if args[:1] == [b"bench"]:
+        from bearwrap.programs import bench
+
+        return programs.run(bench, args[1:])
     rest = parse(args, OPTIONS, lambda letter, value: None)
     if rest != [b"version"]:
         raise UsageError()
