@@ -34,8 +34,6 @@ cdef struct Engine:
     size_t transcript_len
     const uint8_t *offered          # the client's suites, for its order (-S)
     size_t offered_len
-    const uint8_t *hello            # the client's, as it was sent
-    size_t hello_len
     bint out_marked                 # the record being made goes out sealed
     bint in_switched                # the peer's change_cipher_spec has been read
     bint out_switched

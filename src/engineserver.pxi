@@ -29,9 +29,6 @@ cdef int server_choose(const br_ssl_server_policy_class **pctx, const br_ssl_ser
     cdef ssize_t n
     cdef const bw_suite *s
     cdef int hash_id
-    # the whole ClientHello has been read, perhaps a shortened one: the transcript is of the client's own
-    br_multihash_init(&engine.sc.eng.mhash)
-    br_multihash_update(&engine.sc.eng.mhash, engine.hello, engine.hello_len)
     for u in range(num):
         s = suite_row(common[u][0])
         if s != NULL:

@@ -9,7 +9,6 @@ cdef const char *name_rest(size_t n) noexcept nogil:
 cdef void server_hello_received(Net *net, const uint8_t *body, size_t n) noexcept nogil:
     """The ClientHello: strict check, log what matters, answer."""
     cdef ClientHello hello
-    cdef uint8_t short_hello[HELLO_SHORT_MAX]
     cdef char m[512]
     cdef size_t u, num = 0
     cdef int i, alert = hello_check(body, n, &hello, net.config.version_max)
@@ -26,13 +25,7 @@ cdef void server_hello_received(Net *net, const uint8_t *body, size_t n) noexcep
         log_debug(m)
     engine.offered = hello.suites
     engine.offered_len = hello.suites_len
-    engine.hello = net_message
-    engine.hello_len = n + 4
-    u = hello_shorten(net_message, n + 4, net.config.suites, net.config.suites_num, short_hello)
-    if u:
-        engine_feed(22, 0, short_hello, u)
-    else:
-        engine_feed(22, 0, net_message, n + 4)
+    engine_feed(22, 0, net_message, n + 4)
     if log_state.level < LOG_DEBUG:
         return
     common = br_ssl_server_get_client_suites(&engine.sc, &num)
