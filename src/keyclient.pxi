@@ -122,14 +122,14 @@ cdef void key_trust(Key *k) noexcept nogil:
         if chain.err:
             trust_refuse(k, EXIT_SYSTEM, "unable to read certificate chain in", config.certificate_file,
                          chain.err)
-        fault = client_chain(&k.identity, &chain, k.config.version_max > BR_TLS12)
+        fault = client_chain(&k.identity, &chain, k.config.version_max >= TLS13)
         if fault == BR_ERR_X509_EMPTY_CHAIN:
             trust_refuse(k, EXIT_CONTENT, "unable to find a certificate in", config.certificate_file, 0)
         if fault:
             trust_refuse_bad(k, "unable to read certificate chain in", config.certificate_file, fault)
         if secret.err:
             trust_refuse(k, EXIT_SYSTEM, "unable to read private key in", config.key_file, secret.err)
-        if not client_key(&k.identity, &secret, k.config.version_max > BR_TLS12, &matches):
+        if not client_key(&k.identity, &secret, k.config.version_max >= TLS13, &matches):
             trust_refuse(k, EXIT_SYSTEM, "unable to read private key in", config.key_file, EINVAL)
         if not matches:
             snprintf(m, sizeof(m), "private key in %.1400s does not match the certificate in", config.key_file)
