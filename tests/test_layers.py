@@ -33,7 +33,8 @@ PYTHON = {
         "_bear", "errors", "s6options", "tcpconnect", "s6logs", "programs/__init__", "programs/s6_tlsc",
     },
     "programs/bearwrap": {
-        "_bear", "errors", "options", "logs", "programs/__init__", "programs/refusal", "programs/serve", "programs/bench",
+        "_bear", "errors", "options", "logs", "programs/__init__", "programs/refusal", "programs/serve",
+        "programs/bench",
     },
     "programs/bench": {"errors", "logs", "programs/__init__"},
     "programs/serve": {"_bear", "errors", "options", "s6options", "logs", "programs/tlswrapper"},
