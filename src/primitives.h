@@ -101,7 +101,36 @@ bw_x25519_mulgen(unsigned char *R, const unsigned char *x, size_t xlen, int curv
 	sodium_memzero(scalar, sizeof scalar);
 	return 32;
 }
+
+/* Ed25519 (RFC 8032): the key is the seed with the public key behind it. */
+enum { BW_ED25519 = 1 };
+
+static int
+bw_ed25519_key(unsigned char *key, const unsigned char *seed)
+{
+	unsigned char public_half[32];
+
+	return crypto_sign_ed25519_seed_keypair(public_half, key, seed) == 0;
+}
+
+static int
+bw_ed25519_sign(unsigned char *sig, const void *message, size_t n, const unsigned char *key)
+{
+	return crypto_sign_ed25519_detached(sig, NULL, message, n, key) == 0;
+}
+
+static int
+bw_ed25519_verify(const unsigned char *sig, const void *message, size_t n, const unsigned char *point)
+{
+	return crypto_sign_ed25519_verify_detached(sig, message, n, point) == 0;
+}
 #else
+enum { BW_ED25519 = 0 };
+static int bw_ed25519_key(unsigned char *k, const unsigned char *s) { (void)k; (void)s; return 0; }
+static int bw_ed25519_sign(unsigned char *s, const void *m, size_t n, const unsigned char *k)
+{ (void)s; (void)m; (void)n; (void)k; return 0; }
+static int bw_ed25519_verify(const unsigned char *s, const void *m, size_t n, const unsigned char *k)
+{ (void)s; (void)m; (void)n; (void)k; return 0; }
 static int bw_sodium_init(void) { return 1; }
 static const char *bw_sodium_version(void) { return ""; }
 static void bw_set_chapol(br_ssl_engine_context *eng) { br_ssl_engine_set_default_chapol(eng); }
@@ -114,12 +143,14 @@ static void bw_set_chapol(br_ssl_engine_context *eng) { br_ssl_engine_set_defaul
 static br_ecdsa_sign bw_ecdsa_sign(void) { return &bw_curve_sign_asn1; }
 static br_ecdsa_vrfy bw_ecdsa_vrfy(void) { return &bw_curve_vrfy_asn1; }
 static br_rsa_private bw_rsa_private(void) { return &bw_rsa_root; }
+static br_rsa_public bw_rsa_public(void) { return &bw_rsa_power; }
 #else
 static const char *bw_nettle_version(void) { return ""; }
 static const char *bw_gmp_version(void) { return ""; }
 static br_ecdsa_sign bw_ecdsa_sign(void) { return br_ecdsa_sign_asn1_get_default(); }
 static br_ecdsa_vrfy bw_ecdsa_vrfy(void) { return br_ecdsa_vrfy_asn1_get_default(); }
 static br_rsa_private bw_rsa_private(void) { return br_rsa_private_get_default(); }
+static br_rsa_public bw_rsa_public(void) { return br_rsa_public_get_default(); }
 #define bw_curve_mul br_ec_get_default()->mul
 #define bw_curve_mulgen br_ec_get_default()->mulgen
 #endif
@@ -156,6 +187,20 @@ bw_rsa_pkcs1_sign(const unsigned char *hash_oid, const unsigned char *hash, size
 	const br_rsa_private_key *sk, unsigned char *x)
 {
 	return br_rsa_pkcs1_sig_pad(hash_oid, hash, hash_len, sk->n_bitlen, x) && bw_rsa_private()(x, sk);
+}
+
+/* br_rsa_pkcs1_vrfy likewise. */
+static uint32_t
+bw_rsa_pkcs1_vrfy(const unsigned char *x, size_t xlen, const unsigned char *hash_oid, size_t hash_len,
+	const br_rsa_public_key *pk, unsigned char *hash_out)
+{
+	unsigned char sig[512];
+
+	if (xlen > sizeof sig) {
+		return 0;
+	}
+	memcpy(sig, x, xlen);
+	return bw_rsa_public()(sig, xlen, pk) && br_rsa_pkcs1_sig_unpad(sig, xlen, hash_oid, hash_len, hash_out);
 }
 
 #ifdef BEARWRAP_SYSTEM_BEARSSL
