@@ -25,10 +25,12 @@ cdef struct KeyRun:
     int pending_first
     int pending_num
     iovec pending_iov[BATCH]
-    uint8_t control[16392]      # a sealed-record request that waits for room
+    bint rested                 # nothing has happened since memory was given back
     size_t control_len
+    uint8_t control[16392]      # a sealed-record request that waits for room
     uint8_t in_slots[BATCH][SLOT]
     uint8_t out_slots[BATCH][SLOT]
+    uint8_t margin[4096]        # PAGE: no slot shares its last page with what stays
 
 cdef KeyRun key_pump
 
@@ -307,3 +309,15 @@ cdef bint key_output(Key *k) noexcept nogil:
         base += slot
     ring_publish(&k.ring)
     return True
+
+cdef void key_rest(Key *k) noexcept nogil:
+    """Silence for a while: the next output begins with small records again; plaintext that was delivered is forgotten,
+    and memory that waits for the next byte goes back."""
+    cdef KeyRun *r = &key_pump
+    r.first = FIRST_BYTES
+    if r.pending_num == 0 and r.control_len == 0:
+        pages_drop(r.control, <size_t>(<uint8_t *>(r + 1) - r.control))
+    pages_drop(key_message, sizeof(key_message))
+    pages_drop(key_reply, sizeof(key_reply))
+    ring_rest(&k.ring, k.ring.head)
+    bw_drop_stack()

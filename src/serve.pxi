@@ -253,9 +253,12 @@ cdef bint serve_open(Supervisor *s) noexcept nogil:
         return False
     s.workers = <Worker *>malloc(<size_t>s.workers_num * sizeof(Worker))
     s.idle = <int *>malloc(<size_t>s.workers_num * sizeof(int))
-    if s.workers == NULL or s.idle == NULL or not places_open(&s.places, places):
+    s.unused = <int *>malloc(<size_t>s.workers_num * sizeof(int))
+    if s.workers == NULL or s.idle == NULL or s.unused == NULL or not places_open(&s.places, places):
         return False
     memset(s.workers, 0, <size_t>s.workers_num * sizeof(Worker))
+    for i in range(s.workers_num):
+        s.unused[i] = i
     for i in range(STATUS_CLIENTS):
         s.status_clients[i] = -1
     sigemptyset(&mask)
