@@ -51,6 +51,7 @@ include "sandbox.pxi"
 include "seccomp.pxi"
 include "config.pxi"
 include "descriptors.pxi"
+include "pages.pxi"
 include "ring.pxi"
 include "port.pxi"
 # the prog process

@@ -292,7 +292,7 @@ cdef class Records:
 
     def seal(self, int kind, bytes plaintext):
         cdef uint8_t slot[SLOT]
-        cdef size_t most, start = record_start(&self.eng, &self.none, &most), n = len(plaintext)
+        cdef size_t most, start = record_start(&self.eng, &self.none, SLOT, &most), n = len(plaintext)
         cdef uint8_t *record
         if n > most:
             raise ValueError("plaintext of more than %d bytes" % most)

@@ -213,6 +213,7 @@ DIFFERENCES = [  # one pattern for each item of the section, in its order
     r"refusal sends the alert",
     r"Malformed and duplicate extensions",
     r"empty record of application data",
+    r"first 40 KiB",
     r"Warning alerts in a row",
     r"downgrade marker",
     r"TCP_NODELAY",
