@@ -30,6 +30,8 @@ include "pem.pxi"
 include "certificate.pxi"
 include "anchors.pxi"
 include "hash.pxi"
+include "pss.pxi"
+include "schemes.pxi"
 include "records.pxi"
 include "serverflight.pxi"
 # one effect each

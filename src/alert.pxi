@@ -50,3 +50,10 @@ cdef const bw_version *version_row(int version) noexcept nogil:
         if bw_versions[i].id == version:
             return &bw_versions[i]
     return NULL
+
+cdef const bw_scheme *scheme_row(int scheme) noexcept nogil:
+    cdef int i
+    for i in range(BW_SCHEMES):
+        if bw_schemes[i].id == scheme:
+            return &bw_schemes[i]
+    return NULL

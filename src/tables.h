@@ -82,6 +82,23 @@ static const bw_suite bw_suites[] = {
 };
 enum { BW_SUITES = sizeof bw_suites / sizeof bw_suites[0] };
 
+/*
+ * Signature schemes of a CertificateVerify in TLS 1.3 (RFC 8446 section 4.2.3) in our order of preference: key type,
+ * its curve (0: any size of RSA), hash (0: the scheme's own). BW_KEYTYPE_ED25519 is ours, beside BearSSL's two.
+ */
+enum { BW_KEYTYPE_ED25519 = 3 };
+typedef struct { const char *name; uint16_t id; uint8_t key_type, curve, hash_id; } bw_scheme;
+static const bw_scheme bw_schemes[] = {
+	{ "ecdsa_secp256r1_sha256", 0x0403, BR_KEYTYPE_EC, BR_EC_secp256r1, br_sha256_ID },
+	{ "ed25519", 0x0807, BW_KEYTYPE_ED25519, 0, 0 },
+	{ "ecdsa_secp384r1_sha384", 0x0503, BR_KEYTYPE_EC, BR_EC_secp384r1, br_sha384_ID },
+	{ "ecdsa_secp521r1_sha512", 0x0603, BR_KEYTYPE_EC, BR_EC_secp521r1, br_sha512_ID },
+	{ "rsa_pss_rsae_sha256", 0x0804, BR_KEYTYPE_RSA, 0, br_sha256_ID },
+	{ "rsa_pss_rsae_sha384", 0x0805, BR_KEYTYPE_RSA, 0, br_sha384_ID },
+	{ "rsa_pss_rsae_sha512", 0x0806, BR_KEYTYPE_RSA, 0, br_sha512_ID },
+};
+enum { BW_SCHEMES = sizeof bw_schemes / sizeof bw_schemes[0] };
+
 /* -e names in order of preference; the IANA number is BearSSL's curve identifier too (RFC 8422, RFC 7748). */
 typedef struct { const char *name; int is_default; uint8_t id, point_len, x_len; } bw_group;
 static const bw_group bw_groups[] = {

@@ -18,6 +18,13 @@ cdef extern from "tables.h" nogil:
         const char *openssl_name
     const bw_suite bw_suites[1]
     int BW_SUITES
+    int BW_KEYTYPE_ED25519
+    ctypedef struct bw_scheme:
+        const char *name
+        uint16_t id
+        uint8_t key_type, curve, hash_id
+    const bw_scheme bw_schemes[1]
+    int BW_SCHEMES
     ctypedef struct bw_group:
         const char *name
         int is_default

@@ -38,7 +38,7 @@ ALLOWED_OUTSIDE = {"posix", "sys", "__future__", "collections.abc", "types"}  # 
 # the compiled half: groups in the order of their layers; a part may use its own group and the groups before it
 GROUPS = [
     ["limits", "alert", "cursor", "der", "hello", "names", "address", "altname", "pem", "certificate", "anchors",
-     "hash", "records", "serverflight"],
+     "hash", "pss", "schemes", "records", "serverflight"],
     ["log", "proxyline", "jail", "sandbox", "seccomp", "config", "descriptors", "ring", "port"],
     ["prog"],
     ["identity", "trust", "peer", "key", "keyserver", "keyclient", "keyrun", "keymain"],
