@@ -218,7 +218,8 @@ cdef bint engine_prepare(Config *config, int port) noexcept nogil:
     engine.alert = NO_ALERT
     engine_classes()
     # TLS 1.3 is ours, not the engine's
-    br_ssl_engine_set_versions(e, config.version_min, config.version_max if config.version_max < TLS13 else BR_TLS12)
+    br_ssl_engine_set_versions(e, config.version_min if config.version_min < TLS13 else BR_TLS12,
+                              config.version_max if config.version_max < TLS13 else BR_TLS12)
     br_ssl_engine_set_suites(e, config.suites, config.suites_num)
     for i in range(br_md5_ID, br_sha512_ID + 1):
         br_ssl_engine_set_hash(e, i, hash_class(i))

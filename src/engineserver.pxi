@@ -157,6 +157,11 @@ cdef uint32_t server_ecdsa_verify(const br_ec_impl *impl, const void *digest, si
                                   const br_ec_public_key *pk, const void *sig, size_t sig_len) noexcept nogil:
     return peer_verified()
 
+cdef void set_above_tls12(Config *config) noexcept nogil:
+    """What the engine cannot know when it marks a downgrade (RFC 8446 section 4.1.3)."""
+    global bw_above_tls12
+    bw_above_tls12 = config.version_max >= TLS13
+
 cdef bint server_start(Config *config, int port, Anchors *anchors) noexcept nogil:
     """Set the engine up for one handshake as a server; False when it cannot be."""
     cdef br_ssl_engine_context *e = &engine.sc.eng
@@ -165,6 +170,7 @@ cdef bint server_start(Config *config, int port, Anchors *anchors) noexcept nogi
     br_ssl_server_zero(&engine.sc)
     if not engine_prepare(config, port):
         return False
+    set_above_tls12(config)
     # the engine's own client order refuses a list with duplicates, so server_choose does that order itself
     br_ssl_engine_add_flags(e, BR_OPT_NO_RENEGOTIATION | BR_OPT_ENFORCE_SERVER_PREFERENCES)
     engine.ec.mul = server_mul

@@ -2,6 +2,8 @@
 #ifndef BEARWRAP_HS_SERVER_H
 #define BEARWRAP_HS_SERVER_H
 
+extern int bw_above_tls12;
+
 #ifdef BEARWRAP_SYSTEM_BEARSSL
 #include "bearssl_ssl.h"
 void br_ssl_engine_compute_master(br_ssl_engine_context *, int, const void *, size_t);

@@ -36,8 +36,11 @@ cdef enum:
     RECORD_LIMIT_MIN = 64            # record_size_limit (RFC 8449 section 4)
     SCHEMES_MAX = 16                 # signature schemes kept of a peer's list: more than we know
     TICKET_LIFETIME_MAX = 604800     # seconds: seven days (RFC 8446 section 4.6.1)
+    PSK_TRIED = 4                    # tickets of one hello that a server looks at
     TICKET_MAX = 2048                # a NewSessionTicket that a client looks at; OpenSSL's are under 300 bytes
     BINDER_MIN = 32                  # PskBinderEntry (RFC 8446 section 4.2.11)
+    EARLY_MAX = 131072               # bytes of refused early data that are passed over (OpenSSL allows 16 KiB by default)
+    FLIGHT_MAX = 196608              # a server's sealed flight: chain and anchors' names at their largest
     KEY_UPDATES_MAX = 32             # KeyUpdates of a peer without application data between them (OpenSSL stops at 32)
 
 # How many records one key may protect (RFC 8446 section 5.5): AES-GCM keeps its margin of 2^-57 up to 2^24.5 full

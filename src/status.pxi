@@ -34,6 +34,10 @@ cdef size_t status_text(Supervisor *s, char *out, size_t room) noexcept nogil:
         if c.suites[i]:
             n += <size_t>snprintf(out + n, room - n, "bearwrap_cipher_total{cipher=\"%s\"} %llu\n",
                                   bw_suites[i].openssl_name, <unsigned long long>c.suites[i])
+    for i in range(BW_SUITES13):
+        if c.suites[BW_SUITES + i]:
+            n += <size_t>snprintf(out + n, room - n, "bearwrap_cipher_total{cipher=\"%s\"} %llu\n",
+                                  bw_suites13[i].openssl_name, <unsigned long long>c.suites[BW_SUITES + i])
     n += <size_t>snprintf(out + n, room - n, "# TYPE bearwrap_alerts_total counter\n")
     for i in range(BW_ALERTS):
         if c.alerts[bw_alerts[i].id]:

@@ -70,6 +70,7 @@ cdef struct Supervisor:
     int64_t resume_ms
     int64_t fork_ms         # not before
     int64_t watchdog_next
+    int64_t tickets_ms      # when the next ticket key is due, 0: none
     rlimit files            # RLIMIT_NOFILE as it was, for prog
     int64_t refused_ms      # when the last line about refused ones was written
     uint64_t refused_lines  # refused since
@@ -233,3 +234,5 @@ cdef void serve_count(Supervisor *s, Outcome *o) noexcept nogil:
         s.c.versions[i] += bw_versions[i].id == o.version
     for i in range(BW_SUITES):
         s.c.suites[i] += bw_suites[i].id == o.suite
+    for i in range(BW_SUITES13):
+        s.c.suites[BW_SUITES + i] += bw_suites13[i].id == o.suite

@@ -98,8 +98,8 @@ cdef void worker_account(Net *net, Outcome *o, int64_t began_ms) noexcept nogil:
     strcpy(ip, net.addresses.remote_ip)
     if version_row(o.version) != NULL:
         version = version_row(o.version).ssl_protocol
-    if suite_row(o.suite) != NULL:
-        suite = suite_row(o.suite).openssl_name
+    if suite_known(o.suite) != NULL:
+        suite = suite_known(o.suite).openssl_name
         group = group_text()
     # net has checked it, but only dns_name makes it safe inside quotes
     if engine.eng != NULL and dns_name(engine.eng.server_name, strlen(engine.eng.server_name)):

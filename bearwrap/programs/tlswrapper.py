@@ -27,8 +27,8 @@ OPTIONS = [
     Option("u", "account", "run prog as this account"),
     Option("c", "cipher", "allow this cipher; may be repeated"),
     Option("e", "curve", "allow this ephemeral group; may be repeated"),
-    Option("m", "version", "lowest version: tls10, tls11, tls12 (default)"),
-    Option("M", "version", "highest version: tls10, tls11, tls12 (default)"),
+    Option("m", "version", "lowest version: tls10, tls11, tls12 (default), tls13"),
+    Option("M", "version", "highest version: tls10, tls11, tls12, tls13 (default)"),
     Option("s", None, "the server's cipher order wins (default)"),
     Option("S", None, "the client's cipher order wins"),
     Option("t", "seconds", "idle timeout, 1 to 86400 (default 60)"),
@@ -50,13 +50,15 @@ class Settings:
 
     __slots__ = ("entries", "anchors", "user_field", "account", "policy", "idle", "handshake", "proxy", "delayed",
                  "jail_directory", "jail_account", "prog", "suites", "groups", "version_min", "version_max",
-                 "server_order", "idle_s", "handshake_s")
+                 "server_order", "idle_s", "handshake_s", "protocols", "ticket_file")
 
     def __init__(self) -> None:
         self.entries: list[tuple[bytes, bool]] = []
         self.anchors: bytes | None = None
         self.account: bytes | None = None
         self.jail_account: bytes | None = None
+        self.protocols: bytes | None = None
+        self.ticket_file: bytes | None = None
         self.user_field = 0
         self.policy = Policy()
         self.idle, self.handshake = b"60", b"30"
