@@ -17,7 +17,10 @@ EINVAL = 22
 
 
 class Option:
-    """One row of a program's option table: letter, name of its value (None for a flag), what the manual says."""
+    """One row of a program's option table: letter, name of its value (None for a flag), what the manual says.
+
+    A letter of more than one character is a long option's name: --name=value, or --name and the value behind it.
+    """
 
     __slots__ = ("letter", "value", "text")
 
@@ -55,6 +58,16 @@ def parse(
             break
         if word in (b"--help", b"--version"):
             raise Finished("h" if word == b"--help" else "V")
+        if word[:2] == b"--":
+            name, equals, given = word[2:].partition(b"=")
+            long = rows.get(name.decode("ascii", "replace")) if len(name) > 1 else None
+            if long is None or (not equals and at == len(args)):
+                raise UsageError(name.decode("ascii", "replace"))
+            if not equals:
+                given = args[at]
+                at += 1
+            take(long.letter, given)
+            continue
         cluster = word[1:]
         while cluster:
             letter, cluster = chr(cluster[0]), cluster[1:]
@@ -113,7 +126,8 @@ def help_text(usage: str, table: Sequence[Option], closing: str) -> str:
     """The text of --help: usage, one line an option, closing words."""
     lines = ["usage: " + usage, ""]
     for row in table:
-        flag = "-" + row.letter + (" " + row.value if row.value else "")
-        lines.append("  " + flag + " " * (16 - len(flag)) + row.text)
+        dashes = "-" if len(row.letter) == 1 else "--"
+        flag = dashes + row.letter + (" " + row.value if row.value else "")
+        lines.append("  " + flag + " " * max(1, 16 - len(flag)) + row.text)
     lines += ["  -h, --help      print this text", "  -V, --version   print the version", "", closing, ""]
     return "\n".join(lines)

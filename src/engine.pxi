@@ -20,6 +20,8 @@ cdef struct Engine:
     uint8_t ibuf[16709]             # 16384 + BearSSL's largest input overhead
     uint8_t obuf[16469]             # 16384 + its largest output overhead
     br_x500_name anchor_names[ANCHORS_MAX]
+    char protocol_text[PROTOCOLS_MAX * 256]
+    const char *protocol_names[PROTOCOLS_MAX]
     br_x509_certificate chain[CHAIN_MAX]
     size_t chain_len
     int chain_key_type

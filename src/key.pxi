@@ -166,6 +166,18 @@ cdef void key_forget_master(Key *k) noexcept nogil:
     explicit_bzero(k.eng.session.master_secret, 48)
     bw_wipe_stack()
 
+cdef Cursor key_protocol(Key *k, uint32_t number) noexcept nogil:
+    """Note our number'th application protocol for prog; 0: none."""
+    cdef Cursor list = cursor_over(k.config.protocols, k.config.protocols_len)
+    cdef Cursor chosen = cursor_over(NULL, 0)
+    while number:
+        k.server.protocol = list.p
+        chosen = take_vector(&list, 1)
+        number -= 1
+    if list.bad or chosen.bad:
+        key_end()
+    return chosen
+
 cdef void key_go(Key *k, const uint8_t *addresses, size_t n) noexcept nogil:
     """Tell prog to start: the account and the facts for its environment, in the order of GoField."""
     cdef uint8_t m[2048]
@@ -189,6 +201,10 @@ cdef void key_go(Key *k, const uint8_t *addresses, size_t n) noexcept nogil:
         if not (port_normalize(text, normal) if f & 1 else ip_normalize(text, 0, normal)):
             key_end()
         used += go_field(m + used, normal)
+    if c.left == 1 and k.suite != NULL and k.eng.session.version < TLS13:
+        key_protocol(k, c.p[0])
+    elif c.left and k.config.client == NULL:
+        key_end()
     # with -n prog starts before there is anything to tell: the variables are then unset
     if k.suite == NULL:
         used += go_field(m + used, "")

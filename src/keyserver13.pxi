@@ -147,16 +147,8 @@ cdef void server13_flight(Key *k, int scheme, uint32_t flags, uint32_t protocol)
     cdef Writer w = writer_over(key_flight, sizeof(key_flight))
     cdef uint8_t digest[SECRET_MAX]
     cdef uint8_t verify_data[SECRET_MAX]
-    cdef Cursor chosen = cursor_over(NULL, 0)
-    cdef Cursor list = cursor_over(k.config.protocols, k.config.protocols_len)
     cdef size_t at
-    while protocol:
-        k.server.protocol = list.p
-        chosen = take_vector(&list, 1)
-        protocol -= 1
-    if list.bad:
-        key_end()
-    build13_encrypted_extensions(&w, flags & ACCEPT_SNI, chosen, INNER_MAX if flags & ACCEPT_LIMIT else 0)
+    build13_encrypted_extensions(&w, flags & ACCEPT_SNI, key_protocol(k, protocol), INNER_MAX if flags & ACCEPT_LIMIT else 0)
     transcript13_add(&k.transcript13, key_flight, w.n)
     if k.server.psk == 0 and not server13_certificate(k, &w, scheme):
         key_end()

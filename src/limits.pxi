@@ -29,6 +29,7 @@ cdef enum:
     GRACE_MS = 1000                  # prog gets EOF, then so long to end, then SIGTERM; again, then SIGKILL
     LEAVING_MS = 200                    # between the end of prog's output, when it exits, and its SIGCHLD
     PROXY_MAX = 127                  # a PROXY v1 line with its LF
+    PROTOCOLS_MAX = 16               # names of --alpn
     SUITES_MAX = 48                  # BearSSL's own limit on a list
     SERVER_KEY_MAX = 512             # bytes of a server's RSA modulus: 4096 bits, the most that BearSSL takes
     INNER_MAX = 16384 + 1            # TLSInnerPlaintext: content and its type, padding counts (RFC 8446 section 5.2)

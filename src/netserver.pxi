@@ -86,7 +86,7 @@ cdef int server_message_form(int kind, const uint8_t *body, size_t n) noexcept n
     return DECODE_ERROR if c.bad or c.left else 0
 
 cdef size_t run_facts(Net *net, uint8_t *out) noexcept nogil:
-    """The four address texts, each with its length before it."""
+    """The four address texts, each with its length before it; before TLS 1.3 the number of the application protocol."""
     cdef const char *texts[4]
     cdef size_t n = 0, k
     cdef int i
@@ -99,6 +99,9 @@ cdef size_t run_facts(Net *net, uint8_t *out) noexcept nogil:
         out[n] = <uint8_t>k
         memcpy(out + n + 1, texts[i], k)
         n += k + 1
+    if net.version < TLS13 and engine.eng != NULL:
+        out[n] = server_protocol()      # of TLS 1.3 key has chosen it
+        n += out[n] != 0
     return n
 
 cdef void server_message(Net *net) noexcept nogil:

@@ -34,6 +34,7 @@ cdef struct Counters:
     uint64_t gone           # closed by the client before it said anything
     uint64_t served
     uint64_t established
+    uint64_t resumed
     uint64_t bytes_in
     uint64_t bytes_out
     uint64_t versions[8]
@@ -230,6 +231,7 @@ cdef void serve_count(Supervisor *s, Outcome *o) noexcept nogil:
         s.c.failed += 1
         return
     s.c.established += 1
+    s.c.resumed += o.resumed == 1
     for i in range(BW_VERSIONS):
         s.c.versions[i] += bw_versions[i].id == o.version
     for i in range(BW_SUITES):

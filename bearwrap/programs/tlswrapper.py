@@ -31,6 +31,8 @@ OPTIONS = [
     Option("M", "version", "highest version: tls10, tls11, tls12, tls13 (default)"),
     Option("s", None, "the server's cipher order wins (default)"),
     Option("S", None, "the client's cipher order wins"),
+    Option("alpn", "names", "application protocols, comma-separated, the preferred one first (h2,http/1.1)"),
+    Option("ticket-keys", "file", "resume TLS 1.3 with tickets under the keys in this file"),
     Option("t", "seconds", "idle timeout, 1 to 86400 (default 60)"),
     Option("T", "seconds", "handshake deadline, 1 to 86400 (default 30)"),
     Option("p", "0|1", "1: a PROXY v1 line comes first; 0: none (default)"),
@@ -40,6 +42,7 @@ OPTIONS = [
     Option("N", None, "encrypt from the start (default)"),
 ]
 ENTRIES_MOST = 4
+PROTOCOLS_MOST = 16
 EINVAL = 22
 REGULAR, DIRECTORY = 0o100000, 0o040000
 USER_FIELDS = {b"commonName": 1, b"emailAddress": 2}
@@ -88,6 +91,12 @@ class Settings:
             policy.version_min = policy.version(b"min", value)
         elif letter == "M":
             policy.version_max = policy.version(b"max", value)
+        elif letter == "alpn":
+            self.protocols = protocol_list(value)
+        elif letter == "ticket-keys":
+            if file_kind(value, b"unable to add ticket keys") != REGULAR:
+                raise OptionError(b"unable to add ticket keys '" + value + b"': not a regular file")
+            self.ticket_file = value
         elif letter in ("s", "S"):
             policy.server_order = letter == "s"
         elif letter == "t":
@@ -134,6 +143,14 @@ class Settings:
         self.suites, self.groups = policy.suites(), policy.groups()
         self.version_min, self.version_max = policy.version_min, policy.version_max
         self.server_order = policy.server_order
+
+
+def protocol_list(text: bytes) -> bytes:
+    """ALPN's names (RFC 7301 section 3.1), each with its length before it. Raises OptionError."""
+    names = text.split(b",")
+    if len(names) > PROTOCOLS_MOST or any(not 0 < len(name) < 256 for name in names) or len(set(names)) < len(names):
+        raise OptionError(b"unable to parse application protocols from the string '" + text + b"'")
+    return b"".join(bytes([len(name)]) + name for name in names)
 
 
 def file_kind(path: bytes, failure: bytes) -> int:
