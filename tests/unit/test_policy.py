@@ -20,7 +20,7 @@ def test_defaults() -> None:
     policy = Policy()
     assert policy.suites() == [0xCCA9, 0xCCA8, 0xC02C, 0xC030, 0xC02B, 0xC02F]
     assert policy.groups() == 1 << 29 | 1 << 23
-    assert policy.version_min == policy.version_max == 0x0303
+    assert (policy.version_min, policy.version_max) == (0x0303, 0x0304)
     assert policy.server_order is True
 
 
