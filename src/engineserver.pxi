@@ -160,7 +160,8 @@ cdef uint32_t server_ecdsa_verify(const br_ec_impl *impl, const void *digest, si
 cdef void set_above_tls12(Config *config) noexcept nogil:
     """What the engine cannot know when it marks a downgrade (RFC 8446 section 4.1.3)."""
     global bw_above_tls12
-    bw_above_tls12 = config.version_max >= TLS13
+    cdef uint16_t suites[3]
+    bw_above_tls12 = config.version_max >= TLS13 and suites13_of(config.suites, config.suites_num, suites) > 0
 
 cdef void server_protocols(Config *config) noexcept nogil:
     """ALPN for the engine, whose names are C strings; a client that knows none of them is refused."""

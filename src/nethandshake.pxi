@@ -86,6 +86,41 @@ cdef void net_sealed_finished(Net *net, size_t length) noexcept nogil:
         memcpy(net_rbuf + net.used, answer() + 1, <size_t>n - 1)
         net_handshake_bytes(net, net_rbuf + net.used, <size_t>n - 1)
 
+cdef void server13_record(Net *net) noexcept nogil:
+    """One record of the handshake from the first ClientHello on (section 5)."""
+    cdef uint8_t *header
+    cdef size_t length
+    cdef int kind
+    if not net_need(net, RECORD_HEADER):
+        return
+    kind = net_rbuf[0]
+    length = (<size_t>net_rbuf[3] << 8) | net_rbuf[4]
+    if not 20 <= kind <= 23:
+        net_fail(net, UNEXPECTED_MESSAGE, "bad record header")
+        return
+    if length > (SEALED_MAX if kind == 23 else PLAINTEXT_MAX):
+        net_fail(net, RECORD_OVERFLOW, "bad record header")
+        return
+    if not net_need(net, RECORD_HEADER + length):
+        return
+    header = net_rbuf + net.used
+    if kind == 20:
+        # for old boxes between us: nothing to us (section 5), but not amid a message
+        if length != 1 or header[5] != 1 or net.message_len:
+            net_fail(net, UNEXPECTED_MESSAGE, "unexpected change_cipher_spec")
+    elif kind == 23 and engine.in_switched:
+        net_sealed_finished(net, length)
+    elif kind == 23 and RECORD_HEADER + length <= server13.early_left and net.message_len == 0:
+        server13.early_left -= RECORD_HEADER + length
+    elif kind == 23 or length == 0 or (kind == 22 and engine.in_switched) or (kind == 21 and server13.opened):
+        net_fail(net, UNEXPECTED_MESSAGE, "unexpected record")
+    elif kind == 21:
+        net_alerts(net, header + RECORD_HEADER, length)
+    else:
+        server13.early_left = 0
+        net_handshake_bytes(net, header + RECORD_HEADER, length)
+    net.used += RECORD_HEADER + length
+
 cdef void net_record(Net *net) noexcept nogil:
     """Read one record and act on it."""
     cdef bint sealed = engine.in_switched

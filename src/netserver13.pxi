@@ -169,31 +169,6 @@ cdef void server13_again(Net *net, ClientHello *h, Choice13 *choice) noexcept no
     server13.early_left = EARLY_MAX if h.early_data else 0
     net_write_all(net)
 
-cdef void server13_send(Net *net) noexcept nogil:
-    """ServerHello and what key has sealed behind it, in one write if the socket takes it."""
-    cdef iovec iov[3]
-    cdef size_t sealed = ring_available(&net.ring)
-    cdef ssize_t w
-    if sealed > RING_SIZE:
-        net.end = END_KEY
-        return
-    iov[0].iov_base = net_wbuf
-    iov[0].iov_len = net.out_len
-    w = writev(net.fd_out, iov, 1 + ring_spans(<uint8_t *>net.ring.in_, net.ring.tail, sealed, iov + 1))
-    if w >= <ssize_t>net.out_len:
-        net.ring.tail += <uint64_t>w - net.out_len
-        net.out_len = 0
-        ring_publish(&net.ring)
-    elif w > 0:
-        memmove(net_wbuf, net_wbuf + w, net.out_len - <size_t>w)
-        net.out_len -= <size_t>w
-    net_write_all(net)
-    while ring_available(&net.ring) and not net_over(net):
-        if not net_output(net) and not net_over(net):
-            net_sleep(net, net.deadline)
-            if now_ms() >= net.deadline and not net_over(net):
-                net.end = END_DEADLINE
-
 cdef void server13_accept(Net *net, ClientHello *h, Choice13 *choice) noexcept nogil:
     """Have key answer with everything up to its Finished."""
     cdef uint8_t request[256]
@@ -247,7 +222,7 @@ cdef void server13_accept(Net *net, ClientHello *h, Choice13 *choice) noexcept n
     server13_clear(net, n, h.session.left > 0 and not server13.retried)
     net.await_ = AWAIT_CERTIFICATE if net.config.anchors != NULL and not server13.resumed else AWAIT_FINISHED
     if not net_over(net):
-        server13_send(net)
+        net_write_sealed(net)
 
 cdef void server13_hello(Net *net, const uint8_t *body, size_t n, ClientHello *h) noexcept nogil:
     """A ClientHello that offers TLS 1.3, the first or the second."""
@@ -310,41 +285,6 @@ cdef void server13_message(Net *net) noexcept nogil:
         net.await_ = AWAIT_FINISHED
     else:
         net.await_ = AWAIT_NOTHING
-
-cdef void server13_record(Net *net) noexcept nogil:
-    """One record of the handshake from the first ClientHello on (section 5)."""
-    cdef uint8_t *header
-    cdef size_t length
-    cdef int kind
-    if not net_need(net, RECORD_HEADER):
-        return
-    kind = net_rbuf[0]
-    length = (<size_t>net_rbuf[3] << 8) | net_rbuf[4]
-    if not 20 <= kind <= 23:
-        net_fail(net, UNEXPECTED_MESSAGE, "bad record header")
-        return
-    if length > (SEALED_MAX if kind == 23 else PLAINTEXT_MAX):
-        net_fail(net, RECORD_OVERFLOW, "bad record header")
-        return
-    if not net_need(net, RECORD_HEADER + length):
-        return
-    header = net_rbuf + net.used
-    if kind == 20:
-        # for old boxes between us: nothing to us (section 5), but not amid a message
-        if length != 1 or header[5] != 1 or net.message_len:
-            net_fail(net, UNEXPECTED_MESSAGE, "unexpected change_cipher_spec")
-    elif kind == 23 and engine.in_switched:
-        net_sealed_finished(net, length)
-    elif kind == 23 and RECORD_HEADER + length <= server13.early_left and net.message_len == 0:
-        server13.early_left -= RECORD_HEADER + length
-    elif kind == 23 or length == 0 or (kind == 22 and engine.in_switched) or (kind == 21 and server13.opened):
-        net_fail(net, UNEXPECTED_MESSAGE, "unexpected record")
-    elif kind == 21:
-        net_alerts(net, header + RECORD_HEADER, length)
-    else:
-        server13.early_left = 0
-        net_handshake_bytes(net, header + RECORD_HEADER, length)
-    net.used += RECORD_HEADER + length
 
 cdef void server13_after(Net *net, const uint8_t *p, size_t n) noexcept nogil:
     """Handshake messages after the handshake: a client sends KeyUpdate alone (section 4.6.3)."""

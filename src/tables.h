@@ -270,7 +270,7 @@ static const bw_op bw_ops[] = {
 	{ BW_OP_AGAIN13, "again13", 3, 35, BW_IN(BW_GREETED13), BW_SAME, 1,
 	  "suite, group and session id in; key's HelloRetryRequest out, once" },
 	{ BW_OP_PSK13, "psk13", 40, 2048, BW_IN(BW_GREETED13), BW_SAME, 1,
-	  "a ticket's number, suite, age and binder in, between the pieces of the hello; verdict out: key opens the ticket" },
+	  "a ticket, its number, suite, age and binder in; verdict out; between the pieces of the hello that the binder covers" },
 	{ BW_OP_ACCEPT13, "accept13", 41, 206, BW_IN(BW_GREETED13), BW_ACCEPTED13, 1,
 	  "what was chosen and the client's point in; key's ServerHello out; all up to Finished is signed and sealed into the ring" },
 	{ BW_OP_PEER_CHAIN13, "peer-chain13", 8, 65540, BW_IN(BW_ACCEPTED13), BW_PEER_KNOWN13, 1,
@@ -307,7 +307,7 @@ static const bw_op bw_ops[] = {
 	  | BW_IN(BW_CLIENT_FINISHED) | BW_IN(BW_SERVER_FINISHED) | BW_IN(BW_FINISHED_SENT) | BW_IN(BW_FINISHED_DUE)
 	  | BW_IN(BW_FINISHED_OPENED) | BW_IN(BW_ACCEPTED13) | BW_IN(BW_PEER_KNOWN13) | BW_IN(BW_PEER_VERIFIED13)
 	  | BW_IN(BW_ADMITTED13) | BW_IN(BW_RUNNING), BW_SAME, 0,
-	  "a record of type 21 or 22 in, with TLS 1.3 of type 21 alone; sealed into the ring" },
+	  "a record of type 21, before TLS 1.3 also 22, in; sealed into the ring" },
 	{ BW_OP_RESUME, "resume", 1, 1, BW_IN(BW_RUNNING), BW_SAME, 0,
 	  "whether a message is half read in; key goes on opening after a record that was not application data" },
 	{ BW_OP_END_INPUT, "end-input", 0, 0, BW_IN(BW_RUNNING), BW_SAME, 0,

@@ -338,7 +338,10 @@ def test_bad_ticket_keys(ours: Program, place: Path, path: str, lines: list[obje
     assert refused(ours, place, ["--ticket-keys", path, "-f", "pem", "cat"]) == lines
 
 
-@pytest.mark.parametrize("words", [["--alpn"], ["--ticket-keys"], ["--no-such"], ["--a=x"], ["---"], ["--c=x"]], ids=" ".join)
+BAD_LONG = [["--alpn"], ["--ticket-keys"], ["--no-such"], ["--a=x"], ["---"], ["--c=x"]]
+
+
+@pytest.mark.parametrize("words", BAD_LONG, ids=" ".join)
 def test_bad_long_options(ours: Program, place: Path, words: list[str]) -> None:
     result = run_plain(words, program=ours, cwd=place)
     assert (result.code, result.stdout) == (100, b"")

@@ -20,7 +20,8 @@ from .listening import Serving
 pytestmark = needs_root
 TEXT = re.compile(
     r"bearwrap: connection (?P<id>[0-9A-Za-z]{16}) (?P<address>\[[0-9a-f:]+\]|[0-9.]+):(?P<port>\d+) sni=(?P<sni>\S+) "
-    r"(?P<version>\S+) (?P<cipher>\S+) (?P<group>\S+) resumed=(?P<resumed>\S+) in=(?P<bytes_in>\d+) out=(?P<bytes_out>\d+) ms=(?P<ms>\d+) "
+    r"(?P<version>\S+) (?P<cipher>\S+) (?P<group>\S+) resumed=(?P<resumed>\S+) "
+    r"in=(?P<bytes_in>\d+) out=(?P<bytes_out>\d+) ms=(?P<ms>\d+) "
     r"code=(?P<code>\d+) end=(?P<end>[a-z_ ]+)"
 )
 FIELDS = list(TEXT.groupindex)

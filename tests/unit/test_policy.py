@@ -48,7 +48,7 @@ def test_versions(name: bytes) -> None:
     assert Policy().version(b"min", name) == Policy().version(b"max", name) == VERSIONS[name]
 
 
-@pytest.mark.parametrize("name", [b"", b"tls13", b"TLS12", b"x25519 ", b"aes_128_cbc_sha", b"\xff", b"tls12\n"])
+@pytest.mark.parametrize("name", [b"", b"tls14", b"TLS12", b"x25519 ", b"aes_128_cbc_sha", b"\xff", b"tls12\n"])
 def test_unknown_names(name: bytes) -> None:
     policy = Policy()
     for call, what, available in (

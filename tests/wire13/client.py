@@ -33,7 +33,14 @@ from .crypto import AES128, AES256, CHACHA, HASHES, Protection13, Schedule, dige
 
 RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 SCHEMES = (0x0403, 0x0503, 0x0603, 0x0807, 0x0804, 0x0805, 0x0806)
-SCHEME_HASH = {0x0403: "SHA256", 0x0503: "SHA384", 0x0603: "SHA512", 0x0804: "SHA256", 0x0805: "SHA384", 0x0806: "SHA512"}
+SCHEME_HASH = {
+    0x0403: "SHA256",
+    0x0503: "SHA384",
+    0x0603: "SHA512",
+    0x0804: "SHA256",
+    0x0805: "SHA384",
+    0x0806: "SHA512",
+}
 ENCRYPTED_EXTENSIONS, NEW_SESSION_TICKET = 8, 4
 PRE_SHARED_KEY, EARLY_DATA, COOKIE, CERTIFICATE_AUTHORITIES = 41, 42, 44, 47
 
@@ -50,7 +57,9 @@ class Ticket:
     suite: int
 
 
-def hello13(groups: Sequence[int] = (Group.X25519, Group.SECP256R1), suites: Sequence[int] = (CHACHA, AES256, AES128)) -> Hello:
+def hello13(
+    groups: Sequence[int] = (Group.X25519, Group.SECP256R1), suites: Sequence[int] = (CHACHA, AES256, AES128)
+) -> Hello:
     """A ClientHello for TLS 1.3, its key_share left to the client that sends it."""
     return Hello(
         session_id=os.urandom(32),
@@ -150,7 +159,9 @@ class Client13(Wire):
     def send_message(self, whole: bytes, sizes: int = 1 << 14) -> None:
         """Send a whole handshake message, counted in the transcript, in records of at most `sizes` bytes."""
         self.transcript += whole
-        self.send_raw(b"".join(self.seal(Record.HANDSHAKE, whole[at : at + sizes]) for at in range(0, len(whole), sizes)))
+        self.send_raw(
+            b"".join(self.seal(Record.HANDSHAKE, whole[at : at + sizes]) for at in range(0, len(whole), sizes))
+        )
 
     def pump(self) -> None:
         """Read one record into its place; Refused on an alert that ends the connection."""
@@ -197,7 +208,9 @@ class Client13(Wire):
         entries = b"".join(share(group, self.shares[group].public) for group in groups)
         return hello.ext(Ext.KEY_SHARE, vec(2, entries))
 
-    def bound_hello(self, hello: Hello, ticket: Ticket, age_ms: int = 0, tamper: Callable[[bytes], bytes] = bytes) -> Hello:
+    def bound_hello(
+        self, hello: Hello, ticket: Ticket, age_ms: int = 0, tamper: Callable[[bytes], bytes] = bytes
+    ) -> Hello:
         """The hello with a ticket and its binder at the end."""
         self.ticket = ticket
         schedule = Schedule(ticket.suite, ticket.psk)
@@ -212,7 +225,9 @@ class Client13(Wire):
         self.hello = hello
         self.send_message(hello.message(), sizes)
 
-    def start(self, hello: Hello | None = None, groups: Sequence[int] = (Group.X25519,), ticket: Ticket | None = None) -> None:
+    def start(
+        self, hello: Hello | None = None, groups: Sequence[int] = (Group.X25519,), ticket: Ticket | None = None
+    ) -> None:
         """ClientHello, and again if the server asks for it, and the server's flight to Finished."""
         hello = self.shared_hello(hello or hello13(), groups)
         self.send_hello(self.bound_hello(hello, ticket) if ticket else hello)
@@ -237,7 +252,12 @@ class Client13(Wire):
                 raise ValueError("an extension twice")
             extensions[kind] = data
         r.end()
-        if version != 0x0303 or session != self.hello.session_id or compression or extensions[Ext.SUPPORTED_VERSIONS] != u16(TLS13):
+        if (
+            version != 0x0303
+            or session != self.hello.session_id
+            or compression
+            or extensions[Ext.SUPPORTED_VERSIONS] != u16(TLS13)
+        ):
             raise ValueError("not the ServerHello of TLS 1.3 for this ClientHello")
         if suite not in self.hello.suites or (self.retry is not None and suite != self.suite):
             raise ValueError("suite not offered, or not that of the HelloRetryRequest")
@@ -310,7 +330,9 @@ class Client13(Wire):
                 return
             algorithm = getattr(hashes, SCHEME_HASH[scheme])()
             if isinstance(key, rsa.RSAPublicKey) and scheme >= 0x0804:
-                key.verify(signature, covered, padding.PSS(padding.MGF1(algorithm), padding.PSS.DIGEST_LENGTH), algorithm)
+                key.verify(
+                    signature, covered, padding.PSS(padding.MGF1(algorithm), padding.PSS.DIGEST_LENGTH), algorithm
+                )
             elif isinstance(key, ec.EllipticCurvePublicKey) and scheme < 0x0804:
                 key.verify(signature, covered, ec.ECDSA(algorithm))
             else:
@@ -325,7 +347,9 @@ class Client13(Wire):
         entries = b"".join(vec(3, der) + vec(2, extensions) for der in chain)
         self.send_message(message(Msg.CERTIFICATE, vec(1, context) + vec(3, entries)))
 
-    def send_certificate_verify(self, scheme: int | None = None, side: bytes = b"client", tamper: Callable[[bytes], bytes] = bytes) -> None:
+    def send_certificate_verify(
+        self, scheme: int | None = None, side: bytes = b"client", tamper: Callable[[bytes], bytes] = bytes
+    ) -> None:
         """CertificateVerify with the identity's key."""
         assert self.identity is not None
         key = self.identity.key
@@ -337,7 +361,9 @@ class Client13(Wire):
             signature = key.sign(covered, padding.PSS(padding.MGF1(algorithm), padding.PSS.DIGEST_LENGTH), algorithm)
         else:
             signature = key.sign(covered, ec.ECDSA(algorithm))
-        self.send_message(message(Msg.CERTIFICATE_VERIFY, u16(own if scheme is None else scheme) + vec(2, tamper(signature))))
+        self.send_message(
+            message(Msg.CERTIFICATE_VERIFY, u16(own if scheme is None else scheme) + vec(2, tamper(signature)))
+        )
 
     def verify_data(self) -> bytes:
         """Of our Finished over the transcript so far."""
@@ -350,7 +376,9 @@ class Client13(Wire):
         self.write_with(self.schedule.client_application)
         self.established = True
 
-    def handshake(self, hello: Hello | None = None, groups: Sequence[int] = (Group.X25519,), ticket: Ticket | None = None) -> None:
+    def handshake(
+        self, hello: Hello | None = None, groups: Sequence[int] = (Group.X25519,), ticket: Ticket | None = None
+    ) -> None:
         """A whole correct handshake; `identity` is shown if the server asks for a certificate."""
         self.start(hello, groups, ticket)
         if self.request is not None:

@@ -1,4 +1,4 @@
-"""The key schedule and record protection of TLS 1.3 (RFC 8446 sections 5 and 7) for the scripted client, by `cryptography`."""
+"""The key schedule and record protection of TLS 1.3 (RFC 8446 sections 5 and 7), by `cryptography`."""
 
 from __future__ import annotations
 

@@ -53,7 +53,9 @@ def drive(row: Row13, client: Client13) -> list[str]:
     faults = []
     if row.alerts:
         if len(client.fatals) != 1 or client.fatals[0] not in row.alerts:
-            faults.append(f"alerts {[str(alert) for alert in client.alerts]}, awaited {names_of(row.alerts)}; {trouble}")
+            faults.append(
+                f"alerts {[str(alert) for alert in client.alerts]}, awaited {names_of(row.alerts)}; {trouble}"
+            )
         if any(POISON[:6] in frame.plain for frame in client.seen):
             faults.append("what must not be believed reached prog")
     elif client.fatals or trouble:
