@@ -378,8 +378,16 @@ class KeySide13(KeySide):
         self.messages = b""
         self.took = 0
 
-    def accept_request(self, suite: int = 0x1303, group: int = Group.X25519, point: bytes | None = None,
-                       limit: int = 16384, flags: int = 4, protocol: int = 0, schemes: Sequence[int] = (0x0403,)) -> bytes:  # fmt: skip
+    def accept_request(
+        self,
+        suite: int = 0x1303,
+        group: int = Group.X25519,
+        point: bytes | None = None,
+        limit: int = 16384,
+        flags: int = 4,
+        protocol: int = 0,
+        schemes: Sequence[int] = (0x0403,),
+    ) -> bytes:
         """The payload of `accept13`."""
         listed = vec(1, b"".join(u16(scheme) for scheme in schemes))
         head = u16(suite) + u16(limit) + bytes([group, flags, protocol]) + vec(1, bytes(32)) + listed

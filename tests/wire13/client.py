@@ -274,13 +274,13 @@ class Client13(Wire):
             self.transcript = b"\xfe\0\0" + bytes([len(first)]) + first + self._last
             return
         r = Reader(entry)
-        self.group, point = r.number(2), r.vector(2)
+        self.group, self.point = r.number(2), r.vector(2)
         self.resumed = PRE_SHARED_KEY in extensions
         if self.resumed and (self.ticket is None or extensions[PRE_SHARED_KEY] != b"\0\0"):
             raise ValueError("a PSK that was not offered")
         self.transcript += self._last
         self.schedule = Schedule(suite, self.ticket.psk if self.resumed and self.ticket else b"")
-        self.schedule.handshake(self.shares[self.group].shared(point), self.transcript)
+        self.schedule.handshake(self.shares[self.group].shared(self.point), self.transcript)
         self.read_with(self.schedule.server_handshake)
         self.write_with(self.schedule.client_handshake)
 
