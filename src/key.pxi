@@ -10,6 +10,7 @@ cdef struct Server13Key:        # a server's in TLS 1.3, see keyserver13.pxi
     int retry_group             # and this group
     size_t hello_len            # bytes hashed of both hellos
     size_t early_left           # bytes of refused early data that are still passed over
+    uint32_t psk_tried          # tickets looked at
     int psk                     # which ticket was taken and one, 0 for none
     int psk_suite
     TicketState ticket          # what ours are bound to

@@ -1,8 +1,8 @@
 # keyserver13 - key's part in a server's handshake of TLS 1.3 (RFC 8446 sections 2 and 4).
 #
-# net says what the client sent and what was chosen. key hashes that, builds every message of the server itself, draws
-# its share and the random, signs and seals: so what it signs covers its own fresh share, and net sees no secret. After a
-# refusal nothing but an alert may follow.
+# net says what the client sent and what was chosen. key hashes that, builds every message of the server itself,
+# draws its share and the random, signs and seals: so what it signs covers its own fresh share, and net sees no secret.
+# After a refusal nothing but an alert may follow.
 
 cdef uint8_t key_flight[FLIGHT_MAX]
 
@@ -75,7 +75,9 @@ cdef void key_psk13(Key *k, const uint8_t *p, size_t n) noexcept nogil:
     cdef uint8_t digest[SECRET_MAX]
     cdef uint8_t expected[SECRET_MAX]
     cdef bint usable
-    if c.bad or row == NULL or number > PSK_TRIED or k.server.psk or k.config.anchors != NULL:
+    k.server.psk_tried += 1
+    if c.bad or row == NULL or number >= PSK_TRIED or k.server.psk_tried > PSK_TRIED or k.server.psk \
+            or k.config.anchors != NULL:
         key_end()
     usable = k.tickets != NULL and ticket_open(&k.eng, k.tickets, c.p, c.left, &s)
     if usable:
@@ -148,7 +150,8 @@ cdef void server13_flight(Key *k, int scheme, uint32_t flags, uint32_t protocol)
     cdef uint8_t digest[SECRET_MAX]
     cdef uint8_t verify_data[SECRET_MAX]
     cdef size_t at
-    build13_encrypted_extensions(&w, flags & ACCEPT_SNI, key_protocol(k, protocol), INNER_MAX if flags & ACCEPT_LIMIT else 0)
+    build13_encrypted_extensions(&w, flags & ACCEPT_SNI, key_protocol(k, protocol),
+                                 INNER_MAX if flags & ACCEPT_LIMIT else 0)
     transcript13_add(&k.transcript13, key_flight, w.n)
     if k.server.psk == 0 and not server13_certificate(k, &w, scheme):
         key_end()

@@ -60,7 +60,7 @@ def ticket_keys(keys: Path) -> needles.Needles:
 
 
 def handshake_secrets(client: Client13, bear: Bear) -> needles.Needles:
-    """What is wiped by the end of the handshake: secrets, their HMAC states, Finished keys, and what keys made of them."""
+    """What is wiped by the end of the handshake: secrets, their HMAC states, Finished keys, the PSKs of tickets."""
     s = client.schedule
     shared = client.shares[client.group].shared(client.point)
     named = {"handshake": s.secret, "client hs": s.client_handshake, "server hs": s.server_handshake}
@@ -110,7 +110,8 @@ def test_during_a_transfer(kind: str, suite: int, group: int, certs: Certs, bear
         gone = handshake_secrets(client, bear) | ticket_keys(keys)
         gone |= needles.private_key(certs.key(kind)) | needles.key_text(certs.parts(kind)[0])
         lasting = application_secrets(client)
-        assert {"client ap[0:]", "server ap[0:]", "client ap key[0:]"} <= key.find(lasting).keys(), "the search is broken"
+        held = key.find(lasting)
+        assert {"client ap[0:]", "server ap[0:]", "client ap key[0:]"} <= held.keys(), "the search is broken"
         assert key.find({"plaintext": said}), "the search is broken"
         nothing(net, lasting | gone | {"plaintext": said}, "net")
         nothing(prog, lasting | gone, "prog")
