@@ -103,8 +103,8 @@ def test_resumption_openssl(ours: Program, certs: Certs, tmp_path: Path) -> None
 
 def test_resumption_gnutls(ours: Program, certs: Certs) -> None:
     with Serving(["-f", str(certs.server("p256"))], ["sh", "-c", "echo greetings; head -n 1"]) as serving:
-        argv = [require_peer("gnutls-cli"), "--resume", "--insecure", "--waitresumption", "-p", serving.port, "127.0.0.1"]
-        text = run(argv)
+        argv = [require_peer("gnutls-cli"), "--resume", "--insecure", "--waitresumption", "127.0.0.1"]
+        text = run([*argv, "-p", serving.port])
         assert "*** This is a resumed session" in text, text
 
 
