@@ -314,6 +314,15 @@ def log_line(level: int, word: bytes, message: bytes, err: int = 0) -> None:
 def environment_set(name: bytes, value: bytes) -> None:
     """setenv(3): what the compiled half and prog find in the environment; os.environ is unchanged."""
 
+def environment_get(name: bytes) -> bytes | None:
+    """getenv(3): what the compiled half and prog find in the environment."""
+
+def file_mode(path: bytes) -> int:
+    """st_mode of a file, links followed. OSError; ValueError for a path with a NUL."""
+
+def write_some(fd: int, data: bytes) -> int:
+    """write(2): how many bytes were written. OSError."""
+
 def random_identity(n: int) -> bytes:
     """n random characters of [0-9A-Za-z], 1 to 64, from getrandom(2): a name for log lines, not a secret.
 
@@ -439,6 +448,12 @@ def rsa_private(key: Buffer, number: Buffer) -> bytes | None:
     """RSA's private operation as key does it, for tests: of a DER private key, on a number as long as its modulus.
 
     None for a key that cannot be one.
+    """
+
+def rsa_public(modulus: Buffer, exponent: Buffer, number: Buffer) -> bytes | None:
+    """RSA's public operation as key does it for signatures, for tests, on a number as long as the modulus.
+
+    None for an even modulus, one of more than 512 bytes, and a number of another length or not less than the modulus.
     """
 
 def sign_scheme(key: Buffer, scheme: int, message: Buffer) -> bytes:

@@ -17,8 +17,6 @@ cdef struct Engine:
     br_ec_impl ec
     int port
     Config *config
-    uint8_t ibuf[16709]             # 16384 + BearSSL's largest input overhead
-    uint8_t obuf[16469]             # 16384 + its largest output overhead
     br_x500_name anchor_names[ANCHORS_MAX]
     char protocol_text[PROTOCOLS_MAX * 256]
     const char *protocol_names[PROTOCOLS_MAX]
@@ -26,7 +24,6 @@ cdef struct Engine:
     size_t chain_len
     int chain_key_type
     uint8_t *chain_der
-    uint8_t peer_list[CERTIFICATE_MAX]  # the peer's certificate_list
     size_t peer_list_len
     const uint8_t *signed_body      # the CertificateVerify or ServerKeyExchange now given to the engine
     size_t signed_len
@@ -41,6 +38,10 @@ cdef struct Engine:
     bint out_switched
     int alert                       # what the failure of a hook asks for, NO_ALERT when the engine decides
     bint key_gone
+    # the handshake's large rooms: nothing is needed of them once it is over
+    uint8_t peer_list[CERTIFICATE_MAX]  # the peer's certificate_list
+    uint8_t ibuf[16709]             # 16384 + BearSSL's largest input overhead
+    uint8_t obuf[16469]             # 16384 + its largest output overhead
 
 cdef Engine engine
 cdef br_x509_class remote_x509
@@ -52,7 +53,11 @@ cdef br_sslrec_in_ccm_class remote_ccm_in
 cdef br_sslrec_out_ccm_class remote_ccm_out
 cdef br_sslrec_in_chapol_class remote_chapol_in
 cdef br_sslrec_out_chapol_class remote_chapol_out
-cdef uint8_t port_reply[MESSAGE_MAX]
+cdef extern from *:
+    """
+    static uint8_t port_reply[131072] BW_PAGES;
+    """
+    uint8_t port_reply[MESSAGE_MAX]
 
 cdef ssize_t ask(int op, const uint8_t *request, size_t n) noexcept nogil:
     """One operation of the key port: length of the payload behind the status, or -1 with key_gone set."""
@@ -210,6 +215,18 @@ cdef void engine_classes() noexcept nogil:
     remote_chapol_in.init = chapol_in
     remote_chapol_out.init = chapol_out
 
+cdef bint hash_used(Config *config, int hash_id) noexcept nogil:
+    """Whether a suite has it in its PRF or MAC, or TLS before 1.2 in its PRF."""
+    cdef const bw_suite *s
+    cdef int i
+    if config.version_min < BR_TLS12 and (hash_id == br_md5_ID or hash_id == br_sha1_ID):
+        return True
+    for i in range(config.suites_num):
+        s = suite_row(config.suites[i])
+        if s != NULL and (s.prf_id == hash_id or s.mac_id == hash_id):
+            return True
+    return False
+
 cdef bint engine_prepare(Config *config, int port) noexcept nogil:
     """What both roles set up, engine.eng being the role's; False when there is no randomness."""
     cdef br_ssl_engine_context *e = engine.eng
@@ -224,7 +241,9 @@ cdef bint engine_prepare(Config *config, int port) noexcept nogil:
                               config.version_max if config.version_max < TLS13 else BR_TLS12)
     br_ssl_engine_set_suites(e, config.suites, config.suites_num)
     for i in range(br_md5_ID, br_sha512_ID + 1):
-        br_ssl_engine_set_hash(e, i, hash_class(i))
+        # each that is set is run over every message; hs_server.c knows the others that a server signs with
+        if not BW_VENDORED or config.client != NULL or config.anchors != NULL or hash_used(config, i):
+            br_ssl_engine_set_hash(e, i, hash_class(i))
     br_ssl_engine_set_prf10(e, engine_prf)
     br_ssl_engine_set_prf_sha256(e, engine_prf)
     br_ssl_engine_set_prf_sha384(e, engine_prf)

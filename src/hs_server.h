@@ -1,8 +1,9 @@
-/* hs_server.h - prototypes of the BearSSL functions that its public headers leave out. */
+/* hs_server.h - what hs_server.c shares, and prototypes of BearSSL's functions that its public headers leave out. */
 #ifndef BEARWRAP_HS_SERVER_H
 #define BEARWRAP_HS_SERVER_H
 
 extern int bw_above_tls12;
+enum { BW_SERVER_SUITES = 14 }; /* an ECDSA and an RSA suite for each name of -c */
 
 #ifdef BEARWRAP_SYSTEM_BEARSSL
 #include "bearssl_ssl.h"
@@ -16,6 +17,7 @@ void br_ssl_engine_switch_ccm_out(br_ssl_engine_context *, int, int, const br_bl
 void br_ssl_engine_switch_chapol_in(br_ssl_engine_context *, int, int);
 void br_ssl_engine_switch_chapol_out(br_ssl_engine_context *, int, int);
 uint32_t br_rsa_pkcs1_sig_pad(const unsigned char *, const unsigned char *, size_t, uint32_t, unsigned char *);
+uint32_t br_rsa_pkcs1_sig_unpad(const unsigned char *, size_t, const unsigned char *, size_t, unsigned char *);
 #else
 #include "inner.h"
 #endif

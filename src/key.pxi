@@ -62,8 +62,12 @@ cdef void tickets_forget(Key *k) noexcept nogil:
     k.tickets = NULL
 
 cdef Key key_process
-cdef uint8_t key_message[MESSAGE_MAX]
-cdef uint8_t key_reply[MESSAGE_MAX]
+cdef extern from *:
+    """
+    static uint8_t key_message[131072] BW_PAGES, key_reply[131072] BW_PAGES;
+    """
+    uint8_t key_message[MESSAGE_MAX]
+    uint8_t key_reply[MESSAGE_MAX]
 
 cdef void key_end() noexcept nogil:
     """The only way out: forget everything and leave. Descriptors close by themselves, which the others notice."""

@@ -114,7 +114,7 @@ cdef int server13_scheme(Key *k, Cursor schemes) noexcept nogil:
 
 cdef void server13_seal(Key *k, int kind, const uint8_t *p, size_t n) noexcept nogil:
     """Put messages into the ring, as many records as they need; the ring was made to hold a flight."""
-    cdef size_t most, part, start = key_slot_start(k, &most)
+    cdef size_t most = PLAINTEXT_MAX, part, start = key_slot_start(k, SLOT, &most)
     while n:
         part = n if n < most else most
         if ring_room(&k.ring) > RING_SIZE or ring_room(&k.ring) < SLOT:

@@ -64,6 +64,7 @@ cdef extern from "<sys/eventfd.h>" nogil:
 cdef extern from "<sys/mman.h>" nogil:
     int memfd_create(const char *name, unsigned int flags)
     int PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_ANONYMOUS
+    int MADV_DONTNEED, MADV_REMOVE, MADV_DONTFORK
     void *MAP_FAILED
     void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
     int munmap(void *addr, size_t length)
@@ -71,6 +72,7 @@ cdef extern from "<sys/mman.h>" nogil:
     int mlock(const void *addr, size_t length)
     int MADV_DONTDUMP
     int mprotect(void *addr, size_t length, int prot)
+    int madvise(void *addr, size_t length, int advice)
 
 cdef extern from "<sys/uio.h>" nogil:
     struct iovec:
@@ -260,6 +262,19 @@ cdef extern from "<string.h>" nogil:
     char *strrchr(const char *text, int c)
     void *memmem(const void *hay, size_t haylen, const void *needle, size_t needlelen)
     void explicit_bzero(void *p, size_t n)
+
+# fork without the C library's handlers and locks, where no process has a second thread: each of its pages that is
+# written costs a child 2 us.
+cdef extern from *:
+    """
+    #include <unistd.h>
+    #if defined __GLIBC__ && __GLIBC_PREREQ(2, 34)
+    #define bw_fork _Fork
+    #else
+    #define bw_fork fork
+    #endif
+    """
+    pid_t bw_fork() nogil
 
 # C11 atomics on shared memory: one writer a cursor, acquire/release between producer and consumer.
 cdef extern from *:

@@ -170,8 +170,8 @@ def open_log(path: bytes) -> None:
 
 def split(words: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
     """(our long options, tlswrapper's options and prog), which may be mixed up to prog."""
-    valued = {ord(row.letter) for row in tlswrapper.OPTIONS if row.value is not None and len(row.letter) == 1}
-    long = {row.letter.encode() for row in tlswrapper.OPTIONS if len(row.letter) > 1}
+    valued = {ord(letter) for letter, value, _text in tlswrapper.OPTIONS if value is not None and len(letter) == 1}
+    long = {letter.encode() for letter, _value, _text in tlswrapper.OPTIONS if len(letter) > 1}
     ours: list[bytes] = []
     theirs: list[bytes] = []
     at = 0
