@@ -76,11 +76,19 @@ class _Settings(Protocol):
 
     @property
     def version_min(self) -> int:
-        """-m: 0x0301 to 0x0303."""
+        """-m: 0x0301 to 0x0304."""
 
     @property
     def version_max(self) -> int:
         """-M, likewise."""
+
+    @property
+    def protocols(self) -> bytes | None:
+        """--alpn: at most 16 names, each with its length before it."""
+
+    @property
+    def ticket_file(self) -> bytes | None:
+        """--ticket-keys: a file's path."""
 
     @property
     def server_order(self) -> bool:

@@ -46,6 +46,16 @@ def parse(
             break
         if word in (b"--help", b"--version"):
             raise ended("h" if word == b"--help" else "V")
+        if word[:2] == b"--":
+            name, equals, given = word[2:].partition(b"=")
+            long = name.decode("ascii", "replace")
+            if len(long) < 2 or long not in values or (not equals and at == len(args)):
+                raise bad_usage(long)
+            if not equals:
+                given = args[at]
+                at += 1
+            take(long, given)
+            continue
         cluster = word[1:]
         while cluster:
             letter, cluster = chr(cluster[0]), cluster[1:]
@@ -124,7 +134,7 @@ def help_text(usage: str, table: Sequence[Option], closing: str) -> str:
     """The text of --help: usage, one line an option, closing words."""
     lines = ["usage: " + usage, ""]
     for letter, value, text in table:
-        flag = "-" + letter + (" " + value if value else "")
-        lines.append("  " + flag + " " * (16 - len(flag)) + text)
+        flag = ("-" if len(letter) == 1 else "--") + letter + (" " + value if value else "")
+        lines.append("  " + flag + " " * max(1, 16 - len(flag)) + text)
     lines += ["  -h, --help      print this text", "  -V, --version   print the version", "", closing, ""]
     return "\n".join(lines)

@@ -22,7 +22,7 @@ class Policy:
     def __init__(self) -> None:
         self.ciphers: list[bytes] | None = None
         self.groups_named: list[bytes] | None = None
-        self.version_min = self.version_max = VERSIONS[b"tls12"]
+        self.version_min, self.version_max = VERSIONS[b"tls12"], VERSIONS[b"tls13"]
         self.server_order = True
 
     def add_cipher(self, name: bytes) -> bool:

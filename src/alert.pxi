@@ -12,6 +12,8 @@ cdef enum Alert:
     DECRYPT_ERROR = 51
     PROTOCOL_VERSION = 70
     INTERNAL_ERROR = 80
+    INAPPROPRIATE_FALLBACK = 86
+    USER_CANCELED = 90
     NO_RENEGOTIATION = 100
     MISSING_EXTENSION = 109
     UNSUPPORTED_EXTENSION = 110
@@ -64,6 +66,10 @@ cdef const bw_suite *suite13_row(int suite) noexcept nogil:
         if bw_suites13[i].id == suite:
             return &bw_suites13[i]
     return NULL
+
+cdef const bw_suite *suite_known(int suite) noexcept nogil:
+    """The row of a suite of any version."""
+    return suite_row(suite) if suite13_row(suite) == NULL else suite13_row(suite)
 
 cdef const bw_scheme *scheme_row(int scheme) noexcept nogil:
     cdef int i

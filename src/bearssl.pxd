@@ -219,7 +219,7 @@ cdef extern from "bearssl_ssl.h" nogil:
     int BR_ERR_BAD_HANDSHAKE, BR_ERR_OVERSIZED_ID, BR_ERR_BAD_FRAGLEN, BR_ERR_BAD_SECRENEG
     int BR_ERR_LIMIT_EXCEEDED, BR_ERR_BAD_FINISHED, BR_ERR_INVALID_ALGORITHM, BR_ERR_BAD_SIGNATURE
     int BR_ERR_WRONG_KEY_USAGE, BR_ERR_NO_CLIENT_AUTH, BR_ERR_SEND_FATAL_ALERT
-    int BR_OPT_ENFORCE_SERVER_PREFERENCES, BR_OPT_NO_RENEGOTIATION
+    int BR_OPT_ENFORCE_SERVER_PREFERENCES, BR_OPT_NO_RENEGOTIATION, BR_OPT_FAIL_ON_ALPN_MISMATCH
     int BR_SSL_CLOSED, BR_SSL_SENDREC, BR_SSL_RECVREC, BR_SSL_SENDAPP
     ctypedef struct br_sslrec_in_class:
         size_t context_size
@@ -311,6 +311,8 @@ cdef extern from "bearssl_ssl.h" nogil:
     int br_ssl_engine_last_error(const br_ssl_engine_context *cc)
     void br_ssl_engine_set_versions(br_ssl_engine_context *cc, unsigned version_min, unsigned version_max)
     void br_ssl_engine_set_suites(br_ssl_engine_context *cc, const uint16_t *suites, size_t suites_num)
+    void br_ssl_engine_set_protocol_names(br_ssl_engine_context *ctx, const char **names, size_t num)
+    const char *br_ssl_engine_get_selected_protocol(br_ssl_engine_context *ctx)
     void br_ssl_engine_add_flags(br_ssl_engine_context *cc, uint32_t flags)
     void br_ssl_engine_set_x509(br_ssl_engine_context *cc, const br_x509_class **x509ctx)
     void br_ssl_engine_set_hash(br_ssl_engine_context *ctx, int id, const br_hash_class *impl)

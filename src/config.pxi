@@ -5,6 +5,13 @@ cdef enum UserField:
     USER_COMMON_NAME = 1
     USER_EMAIL = 2
 
+# what net tells key of a ClientHello of TLS 1.3 (accept13)
+cdef enum Accept13:
+    ACCEPT_SNI = 1              # server_name was used
+    ACCEPT_LIMIT = 2            # record_size_limit came
+    ACCEPT_TICKETS = 4          # psk_dhe_ke is among the modes
+    ACCEPT_EARLY = 8            # early data may follow, and is passed over
+
 cdef struct Entry:
     const char *path
     bint is_directory
@@ -42,6 +49,9 @@ cdef struct Config:
     uint32_t groups             # bit per IANA group number below 32
     uint16_t version_min
     uint16_t version_max
+    const uint8_t *protocols    # --alpn, each with its length before it
+    size_t protocols_len
+    const char *ticket_file     # --ticket-keys, NULL without
     bint server_order           # -s
     int64_t idle_ms             # -t
     int64_t handshake_ms        # -T, -K

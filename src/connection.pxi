@@ -127,6 +127,7 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p, int supervisor) no
         if supervisor >= 0:
             close(supervisor)
         munmap(ring, 2 * (PAGE + RING_SIZE))
+        tickets_unmap()
         prog_main(config, p.go[0], p.to_prog[0], p.from_prog[1], p.control[1], p.ack[0])
     close(p.go[0])
     close(p.from_prog[1])
@@ -153,6 +154,7 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p, int supervisor) no
     if net.prog < 0 or net.key < 0:
         log_fatal("unable to fork", errno)
         return False
+    tickets_unmap()
     close(p.go[1])
     close(p.port[1])
     if not config.delayed:

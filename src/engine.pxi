@@ -18,6 +18,8 @@ cdef struct Engine:
     int port
     Config *config
     br_x500_name anchor_names[ANCHORS_MAX]
+    char protocol_text[PROTOCOLS_MAX * 256]
+    const char *protocol_names[PROTOCOLS_MAX]
     br_x509_certificate chain[CHAIN_MAX]
     size_t chain_len
     int chain_key_type
@@ -235,7 +237,8 @@ cdef bint engine_prepare(Config *config, int port) noexcept nogil:
     engine.alert = NO_ALERT
     engine_classes()
     # TLS 1.3 is ours, not the engine's
-    br_ssl_engine_set_versions(e, config.version_min, config.version_max if config.version_max < TLS13 else BR_TLS12)
+    br_ssl_engine_set_versions(e, config.version_min if config.version_min < TLS13 else BR_TLS12,
+                              config.version_max if config.version_max < TLS13 else BR_TLS12)
     br_ssl_engine_set_suites(e, config.suites, config.suites_num)
     for i in range(br_md5_ID, br_sha512_ID + 1):
         # each that is set is run over every message; hs_server.c knows the others that a server signs with

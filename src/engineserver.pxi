@@ -157,6 +157,38 @@ cdef uint32_t server_ecdsa_verify(const br_ec_impl *impl, const void *digest, si
                                   const br_ec_public_key *pk, const void *sig, size_t sig_len) noexcept nogil:
     return peer_verified()
 
+cdef void set_above_tls12(Config *config) noexcept nogil:
+    """What the engine cannot know when it marks a downgrade (RFC 8446 section 4.1.3)."""
+    global bw_above_tls12
+    cdef uint16_t suites[3]
+    bw_above_tls12 = config.version_max >= TLS13 and suites13_of(config.suites, config.suites_num, suites) > 0
+
+cdef void server_protocols(Config *config) noexcept nogil:
+    """ALPN for the engine, whose names are C strings; a client that knows none of them is refused."""
+    cdef Cursor list = cursor_over(config.protocols, config.protocols_len)
+    cdef Cursor name
+    cdef char *p = engine.protocol_text
+    cdef size_t num = 0
+    while list.left and num < PROTOCOLS_MAX:
+        name = take_vector(&list, 1)
+        memcpy(p, name.p, name.left)
+        p[name.left] = 0
+        engine.protocol_names[num] = p
+        p += name.left + 1
+        num += 1
+    if num:
+        br_ssl_engine_set_protocol_names(engine.eng, engine.protocol_names, num)
+        br_ssl_engine_add_flags(engine.eng, BR_OPT_FAIL_ON_ALPN_MISMATCH)
+
+cdef uint8_t server_protocol() noexcept nogil:
+    """Which of ours the engine has chosen and one, 0 for none."""
+    cdef const char *chosen = br_ssl_engine_get_selected_protocol(engine.eng)
+    cdef int i
+    for i in range(PROTOCOLS_MAX if chosen != NULL else 0):
+        if engine.protocol_names[i] != NULL and strcmp(engine.protocol_names[i], chosen) == 0:
+            return <uint8_t>(i + 1)
+    return 0
+
 cdef bint server_start(Config *config, int port, Anchors *anchors) noexcept nogil:
     """Set the engine up for one handshake as a server; False when it cannot be."""
     cdef br_ssl_engine_context *e = &engine.sc.eng
@@ -165,6 +197,8 @@ cdef bint server_start(Config *config, int port, Anchors *anchors) noexcept nogi
     br_ssl_server_zero(&engine.sc)
     if not engine_prepare(config, port):
         return False
+    set_above_tls12(config)
+    server_protocols(config)
     # the engine's own client order refuses a list with duplicates, so server_choose does that order itself
     br_ssl_engine_add_flags(e, BR_OPT_NO_RENEGOTIATION | BR_OPT_ENFORCE_SERVER_PREFERENCES)
     engine.ec.mul = server_mul

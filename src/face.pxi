@@ -84,8 +84,7 @@ def tables():
         "ciphers": [(bw_ciphers[i].name, bool(bw_ciphers[i].is_default), bw_ciphers[i].ecdsa, bw_ciphers[i].rsa)
                     for i in range(BW_CIPHERS)],
         "groups": [(bw_groups[i].name, bool(bw_groups[i].is_default), bw_groups[i].id) for i in range(BW_GROUPS)],
-        "versions": [(bw_versions[i].name, bw_versions[i].id) for i in range(BW_VERSIONS)
-                     if bw_versions[i].id <= BR_TLS12],     # TLS 1.3 comes with its roles
+        "versions": [(bw_versions[i].name, bw_versions[i].id) for i in range(BW_VERSIONS)],
     }
 
 def build_facts():
@@ -112,6 +111,9 @@ cdef char **config_read(settings, Config *config) except NULL:
     config.groups = settings.groups
     config.version_min = settings.version_min
     config.version_max = settings.version_max
+    config.protocols = <const uint8_t *>c_text(settings.protocols)
+    config.protocols_len = 0 if settings.protocols is None else len(settings.protocols)
+    config.ticket_file = c_text(settings.ticket_file)
     config.server_order = settings.server_order
     config.idle_ms = settings.idle_s * 1000
     config.handshake_ms = settings.handshake_s * 1000

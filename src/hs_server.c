@@ -11,18 +11,24 @@
 #include <string.h>
 #include "hs_server.h"
 
+int bw_above_tls12;		/* TLS 1.3 is our maximum, which the engine does not know */
+
 static void
 draw_random(br_hmac_drbg_context *rng, void *out, size_t len)
 {
 	static const unsigned char to_tls11[8] = { 'D', 'O', 'W', 'N', 'G', 'R', 'D', 0 };
+	static const unsigned char to_tls12[8] = { 'D', 'O', 'W', 'N', 'G', 'R', 'D', 1 };
 	br_ssl_engine_context *eng;
 
 	br_hmac_drbg_generate(rng, out, len);
 	eng = (br_ssl_engine_context *)(void *)((unsigned char *)rng - offsetof(br_ssl_engine_context, rng));
-	if ((unsigned char *)out == eng->server_random + 4 && len == 28
-		&& eng->version_max >= BR_TLS12 && eng->session.version < BR_TLS12)
-	{
+	if ((unsigned char *)out != eng->server_random + 4 || len != 28) {
+		return;
+	}
+	if (eng->version_max >= BR_TLS12 && eng->session.version < BR_TLS12) {
 		memcpy(eng->server_random + 24, to_tls11, sizeof to_tls11);
+	} else if (bw_above_tls12) {
+		memcpy(eng->server_random + 24, to_tls12, sizeof to_tls12);
 	}
 }
 
@@ -59,5 +65,5 @@ find_hash(const br_multihash_context *mc, int id)
 
 #else
 /* The system's library has its own copy of the handshake; the marker is then missing (see `bearwrap version`). */
-typedef int bearwrap_no_shim;
+int bw_above_tls12;
 #endif

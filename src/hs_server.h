@@ -2,6 +2,7 @@
 #ifndef BEARWRAP_HS_SERVER_H
 #define BEARWRAP_HS_SERVER_H
 
+extern int bw_above_tls12;
 enum { BW_SERVER_SUITES = 14 }; /* an ECDSA and an RSA suite for each name of -c */
 
 #ifdef BEARWRAP_SYSTEM_BEARSSL

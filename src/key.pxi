@@ -4,6 +4,19 @@
 # operation out of order, repeated, over-long or truncated ends it. keyserver.pxi and keyclient.pxi have the
 # operations of a role, keyrun.pxi moves records, keymain.pxi serves the port in the table's order.
 
+cdef struct Server13Key:        # a server's in TLS 1.3, see keyserver13.pxi
+    bint retried                # there was a HelloRetryRequest,
+    int retry_suite             # for this suite
+    int retry_group             # and this group
+    size_t hello_len            # bytes hashed of both hellos
+    size_t early_left           # bytes of refused early data that are still passed over
+    uint32_t psk_tried          # tickets looked at
+    int psk                     # which ticket was taken and one, 0 for none
+    int psk_suite
+    TicketState ticket          # what ours are bound to
+    uint8_t psk_secret[SECRET_MAX]
+    const uint8_t *protocol     # the application protocol, its length before it; NULL for none
+
 cdef struct Key:
     Config *config
     int port
@@ -23,6 +36,11 @@ cdef struct Key:
     br_ssl_engine_context eng   # randoms, master secret and record keys; never sees the wire
     Traffic opening             # TLS 1.3: the two directions' protection
     Traffic sealing
+    Schedule schedule
+    Transcript13 transcript13
+    Server13Key server
+    const Tickets *tickets      # NULL: none are opened or made
+    Tickets ticket_keys         # of a file
     const bw_suite *suite
     uint8_t *anchors_text
     size_t anchors_len
@@ -36,6 +54,12 @@ cdef struct Key:
     Trust trust                 # client: the anchors
     uint8_t exchange[6 + SERVER_KEY_MAX]    # client: our ClientKeyExchange
     size_t exchange_len
+
+cdef void tickets_forget(Key *k) noexcept nogil:
+    """No ticket is made or opened any more."""
+    tickets_unmap()
+    explicit_bzero(&k.ticket_keys, sizeof(k.ticket_keys))
+    k.tickets = NULL
 
 cdef Key key_process
 cdef extern from *:
@@ -79,18 +103,27 @@ cdef void key_ephemeral(Key *k, int group) noexcept nogil:
     if k.point_len != group_row(group).point_len:
         key_end()
 
-cdef bint key_shared(Key *k, uint8_t *point, size_t n) noexcept nogil:
-    """The peer's point times our key, in place, becomes the master secret; False for a bad point."""
-    cdef size_t x_len = 0, x_at, i
+cdef uint8_t *key_multiply(Key *k, uint8_t *point, size_t n, size_t *x_len) noexcept nogil:
+    """The peer's point times our key, in place: where its x coordinate lies, NULL for a bad point."""
+    cdef size_t x_at, i
     cdef uint8_t any_bit = 0
+    x_len[0] = 0
     if n != group_row(k.group).point_len or not bw_ec().mul(point, n, k.ephemeral.x, k.ephemeral.xlen, k.group):
-        return False
-    x_at = bw_ec().xoff(k.group, &x_len)
-    for i in range(x_len):
+        return NULL
+    x_at = bw_ec().xoff(k.group, x_len)
+    for i in range(x_len[0]):
         any_bit |= point[x_at + i]
     if any_bit == 0:                        # a point of small order (RFC 7748 section 6.1)
+        return NULL
+    return point + x_at
+
+cdef bint key_shared(Key *k, uint8_t *point, size_t n) noexcept nogil:
+    """The peer's point times our key, in place, becomes the master secret; False for a bad point."""
+    cdef size_t x_len
+    cdef uint8_t *x = key_multiply(k, point, n, &x_len)
+    if x == NULL:
         return False
-    br_ssl_engine_compute_master(&k.eng, k.suite.prf_id, point + x_at, x_len)
+    br_ssl_engine_compute_master(&k.eng, k.suite.prf_id, x, x_len)
     return True
 
 cdef void key_suite(Key *k, int suite, size_t fragment_max) noexcept nogil:
@@ -138,6 +171,18 @@ cdef void key_forget_master(Key *k) noexcept nogil:
     explicit_bzero(k.eng.session.master_secret, 48)
     bw_wipe_stack()
 
+cdef Cursor key_protocol(Key *k, uint32_t number) noexcept nogil:
+    """Note our number'th application protocol for prog; 0: none."""
+    cdef Cursor list = cursor_over(k.config.protocols, k.config.protocols_len)
+    cdef Cursor chosen = cursor_over(NULL, 0)
+    while number:
+        k.server.protocol = list.p
+        chosen = take_vector(&list, 1)
+        number -= 1
+    if list.bad or chosen.bad:
+        key_end()
+    return chosen
+
 cdef void key_go(Key *k, const uint8_t *addresses, size_t n) noexcept nogil:
     """Tell prog to start: the account and the facts for its environment, in the order of GoField."""
     cdef uint8_t m[2048]
@@ -161,6 +206,10 @@ cdef void key_go(Key *k, const uint8_t *addresses, size_t n) noexcept nogil:
         if not (port_normalize(text, normal) if f & 1 else ip_normalize(text, 0, normal)):
             key_end()
         used += go_field(m + used, normal)
+    if c.left == 1 and k.suite != NULL and k.eng.session.version < TLS13:
+        key_protocol(k, c.p[0])
+    elif c.left and k.config.client == NULL:
+        key_end()
     # with -n prog starts before there is anything to tell: the variables are then unset
     if k.suite == NULL:
         used += go_field(m + used, "")
@@ -178,6 +227,11 @@ cdef void key_go(Key *k, const uint8_t *addresses, size_t n) noexcept nogil:
     text[0] = 0
     if k.peer.trusted:
         subject_text(&k.peer, text, sizeof(text))
+    used += go_field(m + used, text)
+    text[0] = 0
+    if k.server.protocol != NULL:
+        memcpy(text, k.server.protocol + 1, k.server.protocol[0])
+        text[k.server.protocol[0]] = 0
     used += go_field(m + used, text)
     put_uint(m, <uint32_t>used, 2)
     if write(k.go, m, used) != <ssize_t>used:

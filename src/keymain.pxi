@@ -29,7 +29,7 @@ cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept 
         if not peer_wanted:
             key_end()
         key_peer_verify(k, p, n)
-    elif op.op == BW_OP_OPEN or op.op == BW_OP_OPEN_FINISHED:
+    elif op.op == BW_OP_OPEN or op.op == BW_OP_OPEN_FINISHED or op.op == BW_OP_OPEN13:
         key_open_one(k)
     elif op.op == BW_OP_FINISHED_CLIENT:
         if peer_wanted != (k.state == BW_PEER_VERIFIED):
@@ -38,6 +38,20 @@ cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept 
     elif op.op == BW_OP_FINISHED_SERVER:
         key_finished(k, "server finished", p, n)
         key_forget_master(k)
+    elif op.op == BW_OP_CLIENT_HELLO13:
+        key_client_hello13(k, p, n)
+    elif op.op == BW_OP_AGAIN13:
+        key_again13(k, p, n)
+    elif op.op == BW_OP_PSK13:
+        key_psk13(k, p, n)
+    elif op.op == BW_OP_ACCEPT13:
+        key_accept13(k, p, n)
+    elif op.op == BW_OP_PEER_CHAIN13:
+        key_peer_chain13(k, p, n)
+    elif op.op == BW_OP_PEER_VERIFY13:
+        key_peer_verify13(k, p, n)
+    elif op.op == BW_OP_CLIENT_FINISHED13:
+        key_client_finished13(k, p, n)
     elif op.op == BW_OP_TRUST:
         key_trust(k)
     elif op.op == BW_OP_SERVER_CHAIN:
@@ -98,6 +112,17 @@ cdef bint key_port(Key *k) noexcept nogil:
         r.half_message = key_message[1] != 0
     elif op.op == BW_OP_END_INPUT:
         r.input_end = True
+    elif op.op == BW_OP_UPDATE13:
+        if not r.paused or k.opening.suite == NULL or key_message[1] > 1:
+            key_end()
+        traffic_next(&k.opening)
+        bw_wipe_stack()
+        r.renew = r.renew or key_message[1] == 1
+    elif op.op == BW_OP_CLOSE_INPUT:
+        if not r.paused or k.opening.suite == NULL:
+            key_end()
+        r.input_end = True
+        r.notified = True
     elif op.op == BW_OP_DROP_OUTPUT:
         r.dropping = True
         r.want_room = False
@@ -120,14 +145,18 @@ cdef void key_run(Key *k) noexcept nogil:
         if r.control_len:
             moved = key_control(k) or moved
         moved = key_input(k) or moved
-        if r.control_len == 0:
+        if r.renew and key_renew(k, False):
+            r.renew = False
+            ring_publish(&k.ring)
+            moved = True
+        if r.control_len == 0 and not r.renew:
             moved = key_output(k) or moved
         if moved:
             continue
         ring_sleeping(&k.ring)
         room = ring_room(&k.ring)
         if (not r.paused and not r.pending_num and ring_available(&k.ring)) \
-                or ((r.want_room or r.control_len) and room >= SLOT):
+                or ((r.want_room or r.control_len or r.renew) and room >= SLOT):
             ring_awake(&k.ring)
             continue
         n = epoll_wait(r.epoll, events, 4, -1 if r.rested else REST_MS)
@@ -161,6 +190,11 @@ cdef void key_main(Config *config, int port, int go, uint8_t *ring_base, int wak
     k.state = BW_START if config.client == NULL else BW_CLIENT_START
     k.eng.version_max = config.version_max
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if config.ticket_file != NULL or config.version_max < TLS13 or config.anchors != NULL:
+        tickets_unmap()
+    if tickets_page != NULL:
+        mprotect(tickets_page, PAGE, PROT_READ)
+        k.tickets = tickets_page
     if not ring_side(&k.ring, ring_base, True, wake_net) or getrandom(seed, 32, 0) != 32 or not bw_sodium_init():
         log_fatal("unable to start the key process", errno)
         key_end()

@@ -17,6 +17,9 @@ cdef struct KeyRun:
     bint paused                 # a record that is no application data awaits net's word
     bint half_message           # net has part of an alert or handshake message: no application data may come now
     bint input_end              # close prog's stdin when everything is delivered
+    bint notified               # nothing behind the peer's close_notify is opened
+    bint renew                  # the peer wants a KeyUpdate of ours
+    int messages                # consecutive records with handshake messages
     bint dropping               # read and drop prog's stdout
     bint want_room              # output waits for room in the ring
     size_t first                # bytes of prog's that still go out in small records
@@ -90,8 +93,17 @@ cdef void key_open_one(Key *k) noexcept nogil:
     cdef uint8_t *plain = NULL
     cdef size_t n = 0
     cdef int kind = 0
-    cdef uint64_t at = k.ring.tail
+    cdef uint64_t at = k.ring.tail, seq = k.opening.seq
     cdef int alert = key_record(k, key_pump.in_slots[0], &at, &kind, &plain, &n)
+    # refused early data: passed over until the first record that opens (RFC 8446 section 4.2.10)
+    if alert == BAD_RECORD_MAC and at - k.ring.tail <= k.server.early_left:
+        k.server.early_left -= <size_t>(at - k.ring.tail)
+        k.opening.seq = seq
+        k.ring.tail = at
+        ring_publish(&k.ring)
+        key_answer(k, 2, 0)
+        return
+    k.server.early_left = 0
     # data that a client sends before it has seen our Finished (False Start, RFC 7918) is not for net's eyes
     if alert == 0 and kind == 23:
         alert = UNEXPECTED_MESSAGE
@@ -159,7 +171,7 @@ cdef bint key_renew(Key *k, bint requested) noexcept nogil:
 
 cdef void key_seal(Key *k, int kind, const uint8_t *p, size_t n) noexcept nogil:
     """net may have alerts and handshake messages sealed, never application data."""
-    if kind != 21 and kind != 22:
+    if kind != 21 and (kind != 22 or k.sealing.suite != NULL):
         key_end()
     key_pump.control[0] = <uint8_t>kind
     memcpy(key_pump.control + 1, p, n)
@@ -208,7 +220,7 @@ cdef bint key_input(Key *k) noexcept nogil:
     if available > RING_SIZE:
         key_end()
     if r.paused or available == 0:
-        if available == 0 and r.input_end:
+        if (available == 0 or r.notified) and r.input_end:
             key_close_input(r)
         return False
     at = k.ring.tail
@@ -217,6 +229,10 @@ cdef bint key_input(Key *k) noexcept nogil:
         if records and k.ring.in_[<size_t>(at & (RING_SIZE - 1))] != 23:
             break                           # deliver what came before it first
         alert = key_record(k, r.in_slots[records], &at, &kind, &plain, &n)
+        if alert == 0 and kind == 22 and k.opening.suite != NULL:
+            r.messages += 1
+            if r.messages > KEY_UPDATES_MAX:
+                alert = UNEXPECTED_MESSAGE
         if alert or kind != 23:
             break
         if r.half_message:
@@ -229,6 +245,7 @@ cdef bint key_input(Key *k) noexcept nogil:
                 break
             continue
         r.empty_records = 0
+        r.messages = 0
         r.pending_iov[records].iov_base = plain
         r.pending_iov[records].iov_len = n
         records += 1

@@ -19,6 +19,24 @@ cdef void key_anchors(Key *k) noexcept nogil:
     memcpy(k.anchors_text, key_reply, n)
     key_answer(k, STATUS_OK, n)
 
+cdef void key_ticket_file(Key *k) noexcept nogil:
+    """The keys of --ticket-keys, as root; without a good file there are no tickets."""
+    cdef uint8_t *text = NULL
+    cdef size_t n = 0
+    cdef int err
+    cdef char m[2048]
+    if k.config.ticket_file == NULL or k.config.version_max < TLS13 or k.config.anchors != NULL:
+        return
+    err = read_all(k.config.ticket_file, &text, &n)
+    if err == 0 and tickets_take(&k.ticket_keys, text, n):
+        k.tickets = &k.ticket_keys
+    else:
+        snprintf(m, sizeof(m), "unable to read ticket keys '%.1024s'", k.config.ticket_file)
+        log_warning(m, err if err else EINVAL)
+    if text != NULL:
+        explicit_bzero(text, n)
+        free(text)
+
 cdef void key_load(Key *k, uint32_t usable, const char *name, size_t name_len) noexcept nogil:
     """Read candidates as root, enter the jail, parse, pick the first that serves; reply with its chain.
 
@@ -37,6 +55,7 @@ cdef void key_load(Key *k, uint32_t usable, const char *name, size_t name_len) n
         k.sni[name_len] = 0
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     num = candidates_read(k.config, name, name_len, list)
+    key_ticket_file(k)
     if not jail_enter(&k.config.jail):
         log_fatal("unable to create jail", 0)
         key_end()
@@ -109,6 +128,7 @@ cdef void key_exchange(Key *k, int group, int version, int hash_id, const uint8_
     if group_row(group) == NULL or not (k.config.groups >> group) & 1:
         key_end()
     key_version(k, version, client_random, server_random)
+    tickets_forget(k)
     key_ephemeral(k, group)
     memcpy(params, client_random, 32)
     memcpy(params + 32, server_random, 32)

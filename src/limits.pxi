@@ -36,6 +36,7 @@ cdef enum:
     GRACE_MS = 1000                  # prog gets EOF, then so long to end, then SIGTERM; again, then SIGKILL
     LEAVING_MS = 200                    # between the end of prog's output, when it exits, and its SIGCHLD
     PROXY_MAX = 127                  # a PROXY v1 line with its LF
+    PROTOCOLS_MAX = 16               # names of --alpn
     SUITES_MAX = 48                  # BearSSL's own limit on a list
     SERVER_KEY_MAX = 512             # bytes of a server's RSA modulus: 4096 bits, the most that BearSSL takes
     INNER_MAX = 16384 + 1            # TLSInnerPlaintext: content and its type, padding counts (RFC 8446 section 5.2)
@@ -43,8 +44,11 @@ cdef enum:
     RECORD_LIMIT_MIN = 64            # record_size_limit (RFC 8449 section 4)
     SCHEMES_MAX = 16                 # signature schemes kept of a peer's list: more than we know
     TICKET_LIFETIME_MAX = 604800     # seconds: seven days (RFC 8446 section 4.6.1)
+    PSK_TRIED = 4                    # tickets of one hello that a server looks at
     TICKET_MAX = 2048                # a NewSessionTicket that a client looks at; OpenSSL's are under 300 bytes
     BINDER_MIN = 32                  # PskBinderEntry (RFC 8446 section 4.2.11)
+    EARLY_MAX = 131072               # bytes of refused early data that are passed over (OpenSSL allows 16 KiB by default)
+    FLIGHT_MAX = 196608              # a server's sealed flight: chain and anchors' names at their largest
     KEY_UPDATES_MAX = 32             # KeyUpdates of a peer without application data between them (OpenSSL stops at 32)
 
 # How many records one key may protect (RFC 8446 section 5.5): AES-GCM keeps its margin of 2^-57 up to 2^24.5 full

@@ -90,6 +90,7 @@ cdef struct Net:
     bint rested             # nothing has moved since memory was given back
     bint output_ended       # prog's stdout is at its end and sealed
     bint input_ended        # end-input was asked for
+    bint input_notified     # TLS 1.3: the client's close_notify came, its direction is closed
     int64_t drained_ms      # after prog's exit: when a grandchild's hold on stdout ends
 
 cdef Net net_process
@@ -246,6 +247,10 @@ cdef int record_check(Net *net, const uint8_t *header, bint sealed) noexcept nog
     """Check a record header (RFC 5246 section 6.2.1); 0 or the alert that refuses it."""
     cdef int version = (<int>header[1] << 8) | header[2]
     cdef size_t length = (<size_t>header[3] << 8) | header[4]
+    if net.version == TLS13:                # one outer type, and a version that nobody looks at
+        if header[0] != 23:
+            return UNEXPECTED_MESSAGE
+        return RECORD_OVERFLOW if length > SEALED_MAX else 0
     if not 20 <= header[0] <= 23:
         return UNEXPECTED_MESSAGE
     if header[1] != 3 or (net.version and version != net.version):
@@ -259,18 +264,27 @@ cdef int record_check(Net *net, const uint8_t *header, bint sealed) noexcept nog
 
 cdef void net_alert_received(Net *net, int level, int number) noexcept nogil:
     cdef char m[128]
-    if level != 1 and level != 2:
+    cdef bint tls13 = net.version == TLS13
+    if level != 1 and level != 2 and not tls13:
         net_fail(net, ILLEGAL_PARAMETER, "alert of an unknown level")
         return
     if number == CLOSE_NOTIFY:
-        net.end = END_NOTIFY
+        if tls13 and net.await_ == AWAIT_NOTHING and net.config.client == NULL:
+            # its direction alone is closed (RFC 8446 section 6.1): prog's output flows on
+            net.in_open = False
+            net.input_ended = True
+            net.input_notified = True
+            port_send(net.port, BW_OP_CLOSE_INPUT, NULL, 0)
+        else:
+            net.end = END_NOTIFY
         return
     snprintf(m, sizeof(m), "TLS received alert: %s", alert_name(number))
     if net.await_ == AWAIT_NOTHING:
         log_error(m, 0)
     else:
         log_debug(m)
-    if level == 2:
+    # in TLS 1.3 the level says nothing (section 6)
+    if number != USER_CANCELED if tls13 else level == 2:
         net.end = END_REFUSED
         net.refusal = number
         return
@@ -295,6 +309,9 @@ cdef size_t message_take(Net *net, const uint8_t *p, size_t n) noexcept nogil:
 cdef void net_alerts(Net *net, const uint8_t *p, size_t n) noexcept nogil:
     """The content of an alert record: pairs of bytes, possibly split over records (RFC 5246 section 6.2.1)."""
     cdef size_t i
+    if net.version == TLS13 and n != 2:     # one alert a record, and whole (RFC 8446 section 5.1)
+        net_fail(net, DECODE_ERROR, "malformed alert")
+        return
     for i in range(n):
         if net.end != END_NOT:
             return

@@ -56,7 +56,7 @@ cdef void net_last_words(Net *net) noexcept nogil:
     else:
         net.out_len = 0
         net_wbuf[0] = 21
-        put_uint(net_wbuf + 1, net.version if net.version else 0x0301, 2)
+        put_uint(net_wbuf + 1, BR_TLS12 if net.version == TLS13 else net.version if net.version else 0x0301, 2)
         put_uint(net_wbuf + 3, 2, 2)
         net_wbuf[5] = <uint8_t>level
         net_wbuf[6] = <uint8_t>number

@@ -16,6 +16,31 @@ cdef void net_write_all(Net *net) noexcept nogil:
             net_lost(net, True)
     net.out_len = 0
 
+cdef void net_write_sealed(Net *net) noexcept nogil:
+    """Send what wbuf holds and what key has sealed behind it, in one write if the socket takes it."""
+    cdef iovec iov[3]
+    cdef size_t sealed = ring_available(&net.ring)
+    cdef ssize_t w
+    if sealed > RING_SIZE:
+        net.end = END_KEY
+        return
+    iov[0].iov_base = net_wbuf
+    iov[0].iov_len = net.out_len
+    w = writev(net.fd_out, iov, 1 + ring_spans(<uint8_t *>net.ring.in_, net.ring.tail, sealed, iov + 1))
+    if w >= <ssize_t>net.out_len:
+        net.ring.tail += <uint64_t>w - net.out_len
+        net.out_len = 0
+        ring_publish(&net.ring)
+    elif w > 0:
+        memmove(net_wbuf, net_wbuf + w, net.out_len - <size_t>w)
+        net.out_len -= <size_t>w
+    net_write_all(net)
+    while ring_available(&net.ring) and not net_over(net):
+        if not net_output(net) and not net_over(net):
+            net_sleep(net, net.deadline)
+            if now_ms() >= net.deadline and not net_over(net):
+                net.end = END_DEADLINE
+
 cdef bint net_need(Net *net, size_t n) noexcept nogil:
     """Have at least n unconsumed bytes in rbuf; False when the connection is over."""
     cdef ssize_t r

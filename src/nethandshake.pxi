@@ -28,7 +28,7 @@ cdef void net_handshake_message(Net *net) noexcept nogil:
         client_message(net)
     engine_output(net)
     engine_verdict(net)
-    if net_over(net):
+    if net_over(net) or server13.running:
         return
     net_write_all(net)
     # a client's own Finished is sealed by now, and the server waits for it
@@ -68,9 +68,12 @@ cdef void net_sealed_finished(Net *net, size_t length) noexcept nogil:
     ring_copy_in(&net.ring, net_rbuf + net.used, RECORD_HEADER + length)
     ring_publish(&net.ring)
     net.filled = net.ring.head
-    n = ask(BW_OP_OPEN if net.config.client == NULL else BW_OP_OPEN_FINISHED, NULL, 0)
+    n = ask(BW_OP_OPEN13 if server13.running else BW_OP_OPEN if net.config.client == NULL else BW_OP_OPEN_FINISHED,
+            NULL, 0)
     if n < 0:
         engine_verdict(net)
+    elif port_reply[0] == 2 and server13.running:
+        return                              # refused early data
     elif port_reply[0] != STATUS_OK:
         net_refused_record(net, answer()[0])
     elif answer()[0] == 21:
@@ -78,9 +81,45 @@ cdef void net_sealed_finished(Net *net, size_t length) noexcept nogil:
     elif answer()[0] != 22 or n < 2 or <size_t>n - 1 > length:
         net_fail(net, UNEXPECTED_MESSAGE, "no Finished in a sealed record")
     else:
+        server13.opened = True
         # the engine's own questions use the reply buffer again
         memcpy(net_rbuf + net.used, answer() + 1, <size_t>n - 1)
         net_handshake_bytes(net, net_rbuf + net.used, <size_t>n - 1)
+
+cdef void server13_record(Net *net) noexcept nogil:
+    """One record of the handshake from the first ClientHello on (section 5)."""
+    cdef uint8_t *header
+    cdef size_t length
+    cdef int kind
+    if not net_need(net, RECORD_HEADER):
+        return
+    kind = net_rbuf[0]
+    length = (<size_t>net_rbuf[3] << 8) | net_rbuf[4]
+    if not 20 <= kind <= 23:
+        net_fail(net, UNEXPECTED_MESSAGE, "bad record header")
+        return
+    if length > (SEALED_MAX if kind == 23 else PLAINTEXT_MAX):
+        net_fail(net, RECORD_OVERFLOW, "bad record header")
+        return
+    if not net_need(net, RECORD_HEADER + length):
+        return
+    header = net_rbuf + net.used
+    if kind == 20:
+        # for old boxes between us: nothing to us (section 5), but not amid a message
+        if length != 1 or header[5] != 1 or net.message_len:
+            net_fail(net, UNEXPECTED_MESSAGE, "unexpected change_cipher_spec")
+    elif kind == 23 and engine.in_switched:
+        net_sealed_finished(net, length)
+    elif kind == 23 and RECORD_HEADER + length <= server13.early_left and net.message_len == 0:
+        server13.early_left -= RECORD_HEADER + length
+    elif kind == 23 or length == 0 or (kind == 22 and engine.in_switched) or (kind == 21 and server13.opened):
+        net_fail(net, UNEXPECTED_MESSAGE, "unexpected record")
+    elif kind == 21:
+        net_alerts(net, header + RECORD_HEADER, length)
+    else:
+        server13.early_left = 0
+        net_handshake_bytes(net, header + RECORD_HEADER, length)
+    net.used += RECORD_HEADER + length
 
 cdef void net_record(Net *net) noexcept nogil:
     """Read one record and act on it."""
@@ -88,6 +127,9 @@ cdef void net_record(Net *net) noexcept nogil:
     cdef uint8_t *header
     cdef size_t length
     cdef int alert
+    if server13.running:
+        server13_record(net)
+        return
     if not net_need(net, RECORD_HEADER):
         return
     alert = record_check(net, net_rbuf, sealed)
@@ -122,7 +164,7 @@ cdef void net_record(Net *net) noexcept nogil:
 cdef const char *group_text() noexcept nogil:
     """The name of the ephemeral group for the log."""
     cdef const bw_group *g = group_row(engine.eng.ecdhe_curve)
-    if suite_row(engine.eng.session.cipher_suite).exchange != BW_ECDHE or g == NULL:
+    if g == NULL or (net_process.version < TLS13 and suite_row(engine.eng.session.cipher_suite).exchange != BW_ECDHE):
         return "none"
     return g.name
 
@@ -142,7 +184,8 @@ cdef void net_handshake(Net *net) noexcept nogil:
         port_send(net.port, BW_OP_RUN, facts, run_facts(net, facts))
     else:
         port_send(net.port, BW_OP_BEGIN, NULL, 0)
-    snprintf(m, sizeof(m), "SSL connection: %s, %s, %s, sni='%.64s%s'", version_row(net.version).log_name,
-             suite_row(engine.eng.session.cipher_suite).log_name, group_text(),
-             engine.eng.server_name, name_rest(strlen(engine.eng.server_name)))
+    snprintf(m, sizeof(m), "SSL connection: %s, %s, %s, sni='%.64s%s'%s", version_row(net.version).log_name,
+             suite_known(engine.eng.session.cipher_suite).log_name, group_text(),
+             engine.eng.server_name, name_rest(strlen(engine.eng.server_name)),
+             ", resumed" if server13.resumed else "")
     log_info(m)

@@ -1,23 +1,36 @@
 # netserver - the handshake messages that a server awaits: their form, their order, what the engine is told.
 
-cdef enum:
-    NAME_LOGGED = 64        # bytes of a server name that a log line shows
-
-cdef const char *name_rest(size_t n) noexcept nogil:
-    return "..." if n > NAME_LOGGED else ""
-
 cdef void server_hello_received(Net *net, const uint8_t *body, size_t n) noexcept nogil:
     """The ClientHello: strict check, log what matters, answer."""
     cdef ClientHello hello
     cdef char m[512]
     cdef size_t u, num = 0
-    cdef int i, alert = hello_check(body, n, &hello, net.config.version_max)
+    cdef int i, alert, version_max = net.config.version_max
     cdef const br_suite_translated *common
+    server13.terms.suites_num = suites13_of(net.config.suites, net.config.suites_num, server13.terms.suites)
+    if version_max >= TLS13 and server13.terms.suites_num == 0 and net.config.version_min < TLS13:
+        version_max = BR_TLS12          # -c names no cipher that TLS 1.3 has
+    alert = hello_check(body, n, &hello, version_max)
     if alert:
         net_fail(net, alert, hello.why)
         return
+    if hello.tls13:
+        server13_hello(net, body, n, &hello)
+        return
+    if server13.running:
+        net_fail(net, ILLEGAL_PARAMETER, "second ClientHello differs from the first")
+        return
+    if net.config.version_min >= TLS13:
+        net_fail(net, PROTOCOL_VERSION, "TLS 1.3 not offered")
+        return
+    # RFC 7507 section 3; the engine heeds it up to its own maximum
+    if version_max >= TLS13 and lists_u16(cursor_over(hello.suites, hello.suites_len), 0x5600):
+        net_fail(net, INAPPROPRIATE_FALLBACK, "fallback from TLS 1.3")
+        return
+    if version_max > BR_TLS12:
+        version_max = BR_TLS12
     # the engine negotiates the lower of both maxima, which a client with supported_versions need not have offered
-    if not hello_offers(&hello, net.config.version_max if hello.version > net.config.version_max else hello.version):
+    if not hello_offers(&hello, version_max if hello.version > version_max else hello.version):
         net_fail(net, PROTOCOL_VERSION, "no common version in supported_versions")
         return
     if hello.sni != NULL and not dns_name(<const char *>hello.sni, hello.sni_len):
@@ -73,7 +86,7 @@ cdef int server_message_form(int kind, const uint8_t *body, size_t n) noexcept n
     return DECODE_ERROR if c.bad or c.left else 0
 
 cdef size_t run_facts(Net *net, uint8_t *out) noexcept nogil:
-    """The four address texts, each with its length before it."""
+    """The four address texts, each with its length before it; before TLS 1.3 the number of the application protocol."""
     cdef const char *texts[4]
     cdef size_t n = 0, k
     cdef int i
@@ -86,6 +99,9 @@ cdef size_t run_facts(Net *net, uint8_t *out) noexcept nogil:
         out[n] = <uint8_t>k
         memcpy(out + n + 1, texts[i], k)
         n += k + 1
+    if net.version < TLS13 and engine.eng != NULL:
+        out[n] = server_protocol()      # of TLS 1.3 key has chosen it
+        n += out[n] != 0
     return n
 
 cdef void server_message(Net *net) noexcept nogil:
@@ -93,9 +109,14 @@ cdef void server_message(Net *net) noexcept nogil:
     cdef const uint8_t *body = net_message + 4
     cdef size_t n = net.message_len - 4
     cdef int alert
+    if server13.running and net.await_ != AWAIT_HELLO:
+        server13_message(net)
+        return
     if net.await_ == AWAIT_HELLO:
         engine_note(net_message, net.message_len)
         server_hello_received(net, body, n)
+        if server13.running:
+            return
         net.await_ = AWAIT_CERTIFICATE if engine.transcript != NULL else AWAIT_KEY_EXCHANGE
         return
     alert = server_message_form(net.await_, body, n)

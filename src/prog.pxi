@@ -4,7 +4,7 @@
 # account and one for each variable below. EOF instead of it means that the handshake failed: prog never runs.
 
 cdef enum:
-    GO_VARIABLES = 9
+    GO_VARIABLES = 10
     GO_ADDRESSES = 4        # of which the first
     GO_MAX = 2048
 
@@ -17,7 +17,8 @@ cdef const char *go_variable(int i) noexcept nogil:
     if i == 5: return "SSL_CIPHER"
     if i == 6: return "SSL_TLS_SNI_SERVERNAME"
     if i == 7: return "SSL_PEER_CERT_HASH"
-    return "SSL_PEER_CERT_SUBJECT"
+    if i == 8: return "SSL_PEER_CERT_SUBJECT"
+    return "SSL_ALPN"
 
 cdef size_t go_field(uint8_t *p, const char *text) noexcept nogil:
     cdef size_t n = strlen(text)

@@ -197,6 +197,8 @@ cdef int64_t serve_until(Supervisor *s, int64_t now) noexcept nogil:
         until = s.resume_ms
     if s.fork_ms > now and (until < 0 or s.fork_ms < until):
         until = s.fork_ms
+    if s.tickets_ms and (until < 0 or s.tickets_ms < until):
+        until = s.tickets_ms
     if s.watchdog_ms and (until < 0 or s.watchdog_next < until):
         until = s.watchdog_next
     return until
@@ -292,6 +294,11 @@ cdef int serve_loop(Supervisor *s) noexcept nogil:
     cdef epoll_event events[EVENTS]
     cdef int64_t now, until, left
     cdef int i, n, first
+    if s.config.version_max >= TLS13 and s.config.ticket_file == NULL and s.config.anchors == NULL:
+        if not tickets_map() or not tickets_rotate():
+            log_fatal("unable to make ticket keys", errno)
+            return 111
+        s.tickets_ms = now_ms() + TICKET_ROTATE_MS
     bw_sodium_init()        # before the forks: it asks the processor what it can, and CPUID is dear
     if not serve_open(s):
         log_fatal("unable to start the listener", errno)
@@ -305,6 +312,10 @@ cdef int serve_loop(Supervisor *s) noexcept nogil:
         if s.watchdog_ms and now >= s.watchdog_next:
             notify("WATCHDOG=1")
             s.watchdog_next = now + s.watchdog_ms
+        if s.tickets_ms and now >= s.tickets_ms:
+            s.tickets_ms = now + TICKET_ROTATE_MS
+            if not tickets_rotate():
+                serve_trouble(s, "unable to make a ticket key", errno)
         hand_over(s)
         if s.stopping:
             if s.places.served == 0 and s.places.ready.num == 0:

@@ -75,7 +75,7 @@ cdef bint each_text(Message *m, TextStep step) noexcept nogil:
     for i in range(m.listening.sockets_num):
         if not step(m, &m.listening.sockets[i].path):
             return False
-    return (step(m, &c.anchors) and step(m, &c.account) and step(m, &c.jail.account) and step(m, &c.jail.directory)
+    return (step(m, &c.anchors) and step(m, &c.ticket_file) and step(m, <const char **>&c.protocols) and step(m, &c.account) and step(m, &c.jail.account) and step(m, &c.jail.directory)
             and step(m, &m.listening.log_file))
 
 cdef bint settings_pack(Config *config, Listening *listening) noexcept nogil:

@@ -17,13 +17,14 @@ cdef size_t status_text(Supervisor *s, char *out, size_t room) noexcept nogil:
         "# TYPE bearwrap_served_total counter\nbearwrap_served_total %llu\n"
         "# TYPE bearwrap_handshakes_total counter\nbearwrap_handshakes_total{result=\"done\"} %llu\n"
         "bearwrap_handshakes_total{result=\"failed\"} %llu\n"
+        "# TYPE bearwrap_resumed_total counter\nbearwrap_resumed_total %llu\n"
         "# TYPE bearwrap_bytes_total counter\nbearwrap_bytes_total{direction=\"in\"} %llu\n"
         "bearwrap_bytes_total{direction=\"out\"} %llu\n",
         <unsigned long long>c.accepted, s.places.silent.num, s.places.ready.num, s.places.served, s.idle_num,
         <unsigned long long>c.over_limit, <unsigned long long>c.over_address, <unsigned long long>c.silent,
         <unsigned long long>c.crowded, <unsigned long long>c.gone, <unsigned long long>c.lost,
         <unsigned long long>c.served,
-        <unsigned long long>c.established, <unsigned long long>c.failed, <unsigned long long>c.bytes_in,
+        <unsigned long long>c.established, <unsigned long long>c.failed, <unsigned long long>c.resumed, <unsigned long long>c.bytes_in,
         <unsigned long long>c.bytes_out)
     n += <size_t>snprintf(out + n, room - n, "# TYPE bearwrap_version_total counter\n")
     for i in range(BW_VERSIONS):
@@ -34,6 +35,10 @@ cdef size_t status_text(Supervisor *s, char *out, size_t room) noexcept nogil:
         if c.suites[i]:
             n += <size_t>snprintf(out + n, room - n, "bearwrap_cipher_total{cipher=\"%s\"} %llu\n",
                                   bw_suites[i].openssl_name, <unsigned long long>c.suites[i])
+    for i in range(BW_SUITES13):
+        if c.suites[BW_SUITES + i]:
+            n += <size_t>snprintf(out + n, room - n, "bearwrap_cipher_total{cipher=\"%s\"} %llu\n",
+                                  bw_suites13[i].openssl_name, <unsigned long long>c.suites[BW_SUITES + i])
     n += <size_t>snprintf(out + n, room - n, "# TYPE bearwrap_alerts_total counter\n")
     for i in range(BW_ALERTS):
         if c.alerts[bw_alerts[i].id]:

@@ -34,6 +34,7 @@ cdef struct Counters:
     uint64_t gone           # closed by the client before it said anything
     uint64_t served
     uint64_t established
+    uint64_t resumed
     uint64_t bytes_in
     uint64_t bytes_out
     uint64_t versions[8]
@@ -71,6 +72,7 @@ cdef struct Supervisor:
     int64_t resume_ms
     int64_t fork_ms         # not before
     int64_t watchdog_next
+    int64_t tickets_ms      # when the next ticket key is due, 0: none
     rlimit files            # RLIMIT_NOFILE as it was, for prog
     int64_t refused_ms      # when the last line about refused ones was written
     uint64_t refused_lines  # refused since
@@ -224,7 +226,10 @@ cdef void serve_count(Supervisor *s, Outcome *o) noexcept nogil:
         s.c.failed += 1
         return
     s.c.established += 1
+    s.c.resumed += o.resumed == 1
     for i in range(BW_VERSIONS):
         s.c.versions[i] += bw_versions[i].id == o.version
     for i in range(BW_SUITES):
         s.c.suites[i] += bw_suites[i].id == o.suite
+    for i in range(BW_SUITES13):
+        s.c.suites[BW_SUITES + i] += bw_suites13[i].id == o.suite

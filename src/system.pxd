@@ -14,7 +14,7 @@ cdef extern from "<time.h>" nogil:
     struct timespec:
         time_t tv_sec
         long tv_nsec
-    int CLOCK_MONOTONIC
+    int CLOCK_MONOTONIC, CLOCK_REALTIME
     int clock_gettime(int clock, timespec *ts)
 
 cdef extern from "<signal.h>" nogil:
@@ -68,6 +68,9 @@ cdef extern from "<sys/mman.h>" nogil:
     void *MAP_FAILED
     void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
     int munmap(void *addr, size_t length)
+    int madvise(void *addr, size_t length, int advice)
+    int mlock(const void *addr, size_t length)
+    int MADV_DONTDUMP
     int mprotect(void *addr, size_t length, int prot)
     int madvise(void *addr, size_t length, int advice)
 

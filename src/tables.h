@@ -224,19 +224,22 @@ enum bw_op_id {
 	BW_OP_FINISHED_CLIENT, BW_OP_OPEN, BW_OP_FINISHED_SERVER, BW_OP_SEAL, BW_OP_RUN, BW_OP_RESUME,
 	BW_OP_END_INPUT, BW_OP_DROP_OUTPUT,
 	BW_OP_TRUST, BW_OP_SERVER_CHAIN, BW_OP_SERVER_PARAMS, BW_OP_AGREE, BW_OP_CLIENT_SIGN,
-	BW_OP_SEND_FINISHED, BW_OP_AWAIT_FINISHED, BW_OP_OPEN_FINISHED, BW_OP_BEGIN, BW_OP_LAST
+	BW_OP_SEND_FINISHED, BW_OP_AWAIT_FINISHED, BW_OP_OPEN_FINISHED, BW_OP_BEGIN,
+	BW_OP_CLIENT_HELLO13, BW_OP_AGAIN13, BW_OP_PSK13, BW_OP_ACCEPT13, BW_OP_PEER_CHAIN13, BW_OP_PEER_VERIFY13,
+	BW_OP_CLIENT_FINISHED13, BW_OP_OPEN13, BW_OP_UPDATE13, BW_OP_CLOSE_INPUT, BW_OP_LAST
 };
 enum bw_key_state {
 	BW_SAME = 0, BW_START, BW_LOADED, BW_EXCHANGED, BW_PEER_KNOWN, BW_DERIVED, BW_PEER_VERIFIED,
 	BW_CLIENT_FINISHED, BW_OPENED, BW_SERVER_FINISHED, BW_RUNNING,
 	BW_CLIENT_START, BW_TRUSTING, BW_CHAIN_GOOD, BW_PARAMS_GOOD, BW_AGREED, BW_SIGNED, BW_FINISHED_SENT,
-	BW_FINISHED_DUE, BW_FINISHED_OPENED
+	BW_FINISHED_DUE, BW_FINISHED_OPENED,
+	BW_GREETED13, BW_ACCEPTED13, BW_PEER_KNOWN13, BW_PEER_VERIFIED13, BW_ADMITTED13
 };
 typedef struct {
-	uint8_t op; const char *name; uint32_t request_min, request_max; uint32_t after; uint8_t then; uint8_t replies;
+	uint8_t op; const char *name; uint32_t request_min, request_max; uint64_t after; uint8_t then; uint8_t replies;
 	const char *doc;
 } bw_op;
-#define BW_IN(s) (1u << (s))
+#define BW_IN(s) (1ull << (s))
 static const bw_op bw_ops[] = {
 	/* the server's handshake */
 	{ BW_OP_ANCHORS, "anchors", 0, 0, BW_IN(BW_START), BW_SAME, 1,
@@ -259,8 +262,25 @@ static const bw_op bw_ops[] = {
 	  "nothing in; the one record in the ring opened: type and text out unless it is application data, or the alert that refuses it" },
 	{ BW_OP_FINISHED_SERVER, "finished-server", 32, 48, BW_IN(BW_OPENED), BW_SERVER_FINISHED, 1,
 	  "transcript hash in; verify data out; the master secret is wiped" },
-	{ BW_OP_RUN, "run", 4, 256, BW_IN(BW_SERVER_FINISHED), BW_RUNNING, 0,
+	{ BW_OP_RUN, "run", 4, 256, BW_IN(BW_SERVER_FINISHED) | BW_IN(BW_ADMITTED13), BW_RUNNING, 0,
 	  "addresses for prog in; prog starts (it runs already with -n), application data flows" },
+	/* the server's handshake in TLS 1.3: key hashes, builds, signs and seals the messages itself */
+	{ BW_OP_CLIENT_HELLO13, "client-hello13", 1, 65536, BW_IN(BW_LOADED) | BW_IN(BW_GREETED13), BW_GREETED13, 0,
+	  "the next piece of a ClientHello in; key hashes it" },
+	{ BW_OP_AGAIN13, "again13", 3, 35, BW_IN(BW_GREETED13), BW_SAME, 1,
+	  "suite, group and session id in; key's HelloRetryRequest out, once" },
+	{ BW_OP_PSK13, "psk13", 40, 2048, BW_IN(BW_GREETED13), BW_SAME, 1,
+	  "a ticket, its number, suite, age and binder in; verdict out; between the pieces of the hello that the binder covers" },
+	{ BW_OP_ACCEPT13, "accept13", 41, 206, BW_IN(BW_GREETED13), BW_ACCEPTED13, 1,
+	  "what was chosen and the client's point in; key's ServerHello out; all up to Finished is signed and sealed into the ring" },
+	{ BW_OP_PEER_CHAIN13, "peer-chain13", 8, 65540, BW_IN(BW_ACCEPTED13), BW_PEER_KNOWN13, 1,
+	  "the client's Certificate in; verdict out, only with -a" },
+	{ BW_OP_PEER_VERIFY13, "peer-verify13", 8, 2052, BW_IN(BW_PEER_KNOWN13), BW_PEER_VERIFIED13, 1,
+	  "the client's CertificateVerify in; verdict out, over the transcript that key has" },
+	{ BW_OP_CLIENT_FINISHED13, "client-finished13", 4, 2052, BW_IN(BW_ACCEPTED13) | BW_IN(BW_PEER_VERIFIED13), BW_ADMITTED13, 1,
+	  "the client's Finished in; verdict out, with -a only after peer-verify13; application keys follow" },
+	{ BW_OP_OPEN13, "open13", 0, 0, BW_IN(BW_ACCEPTED13) | BW_IN(BW_PEER_KNOWN13) | BW_IN(BW_PEER_VERIFIED13), BW_SAME, 1,
+	  "nothing in; the one record in the ring opened: type and text out, or the alert that refuses it, as by open" },
 	/* the client's handshake */
 	{ BW_OP_TRUST, "trust", 0, 0, BW_IN(BW_CLIENT_START), BW_TRUSTING, 1,
 	  "nothing in; anchors and own identity are read, key jails itself; chain and key type out, or the exit code" },
@@ -285,14 +305,19 @@ static const bw_op bw_ops[] = {
 	  "the next piece of the handshake's messages in; key hashes and walks them itself, only for a client's signature" },
 	{ BW_OP_SEAL, "seal", 2, 16385, BW_IN(BW_DERIVED) | BW_IN(BW_PEER_VERIFIED) | BW_IN(BW_OPENED)
 	  | BW_IN(BW_CLIENT_FINISHED) | BW_IN(BW_SERVER_FINISHED) | BW_IN(BW_FINISHED_SENT) | BW_IN(BW_FINISHED_DUE)
-	  | BW_IN(BW_FINISHED_OPENED) | BW_IN(BW_RUNNING), BW_SAME, 0,
-	  "a record of type 21 or 22 in; sealed into the ring" },
+	  | BW_IN(BW_FINISHED_OPENED) | BW_IN(BW_ACCEPTED13) | BW_IN(BW_PEER_KNOWN13) | BW_IN(BW_PEER_VERIFIED13)
+	  | BW_IN(BW_ADMITTED13) | BW_IN(BW_RUNNING), BW_SAME, 0,
+	  "a record of type 21, before TLS 1.3 also 22, in; sealed into the ring" },
 	{ BW_OP_RESUME, "resume", 1, 1, BW_IN(BW_RUNNING), BW_SAME, 0,
 	  "whether a message is half read in; key goes on opening after a record that was not application data" },
 	{ BW_OP_END_INPUT, "end-input", 0, 0, BW_IN(BW_RUNNING), BW_SAME, 0,
 	  "nothing in; prog's stdin is closed once what the ring holds is delivered" },
 	{ BW_OP_DROP_OUTPUT, "drop-output", 0, 0, BW_IN(BW_RUNNING), BW_SAME, 0,
 	  "nothing in; prog's output is read and dropped from here on, its stdin is closed" },
+	{ BW_OP_UPDATE13, "update13", 1, 1, BW_IN(BW_RUNNING), BW_SAME, 0,
+	  "whether the peer asks for ours in; the keys of its direction go one generation on, and ours behind a KeyUpdate" },
+	{ BW_OP_CLOSE_INPUT, "close-input", 0, 0, BW_IN(BW_RUNNING), BW_SAME, 0,
+	  "nothing in; what the ring holds behind the peer's close_notify is dropped, prog's stdin is closed" },
 };
 enum { BW_OPS = sizeof bw_ops / sizeof bw_ops[0] };
 

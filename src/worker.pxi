@@ -9,6 +9,7 @@ cdef struct Outcome:            # what a worker tells the supervisor at its end
     uint8_t established         # the handshake was finished
     uint8_t alert               # that ended it, ours or the peer's
     uint8_t clear               # -n: it never came to TLS
+    uint8_t resumed
     uint64_t bytes_in           # records from Finished on, their headers included
     uint64_t bytes_out
 
@@ -98,22 +99,23 @@ cdef void worker_account(Net *net, Outcome *o, int64_t began_ms) noexcept nogil:
     strcpy(ip, net.addresses.remote_ip)
     if version_row(o.version) != NULL:
         version = version_row(o.version).ssl_protocol
-    if suite_row(o.suite) != NULL:
-        suite = suite_row(o.suite).openssl_name
+    if suite_known(o.suite) != NULL:
+        suite = suite_known(o.suite).openssl_name
         group = group_text()
     # net has checked it, but only dns_name makes it safe inside quotes
     if engine.eng != NULL and dns_name(engine.eng.server_name, strlen(engine.eng.server_name)):
         strcpy(sni, engine.eng.server_name)
     if net.config.json:
         form = ("{\"id\":\"%s\",\"address\":\"%s\",\"port\":%s,\"sni\":\"%s\",\"version\":\"%s\",\"cipher\":\"%s\","
-                "\"group\":\"%s\",\"bytes_in\":%llu,\"bytes_out\":%llu,\"ms\":%lld,\"code\":%d,\"end\":\"%s\"}\n")
+                "\"group\":\"%s\",\"resumed\":%s,\"bytes_in\":%llu,\"bytes_out\":%llu,\"ms\":%lld,\"code\":%d,\"end\":\"%s\"}\n")
     else:
-        form = "bearwrap: connection %s %s:%s sni=%s %s %s %s in=%llu out=%llu ms=%lld code=%d end=%s\n"
+        form = "bearwrap: connection %s %s:%s sni=%s %s %s %s resumed=%s in=%llu out=%llu ms=%lld code=%d end=%s\n"
         if sni[0] == 0:
             strcpy(sni, "-")
         if strchr(net.addresses.remote_ip, c':') != NULL:
             snprintf(ip, sizeof(ip), "[%s]", net.addresses.remote_ip)
     n = snprintf(m, sizeof(m), form, log_state.id, ip, net.addresses.remote_port, sni, version, suite, group,
+                 ("true" if o.resumed else "false") if net.config.json else "yes" if o.resumed else "no",
                  <unsigned long long>o.bytes_in, <unsigned long long>o.bytes_out, <long long>(now_ms() - began_ms),
                  <int>o.code, why)
     if 0 < n < <int>sizeof(m) and write(2, m, <size_t>n) < 0:
@@ -174,6 +176,7 @@ cdef void worker_main(Config *config, int sock) noexcept nogil:
     o.version = <uint16_t>net.version
     if engine.eng != NULL:
         o.suite = engine.eng.session.cipher_suite
+    o.resumed = server13.resumed
     o.bytes_in = net.filled
     o.bytes_out = net.ring.tail
     if config.accounts:

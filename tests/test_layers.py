@@ -43,13 +43,13 @@ ALLOWED_OUTSIDE = {"posix", "sys", "__future__", "collections.abc", "types"}  # 
 
 # the compiled half: groups in the order of their layers; a part may use its own group and the groups before it
 GROUPS = [
-    ["limits", "alert", "cursor", "der", "extension", "extension13", "hello", "names", "address",
-     "altname", "pem", "certificate", "anchors", "hash", "pss", "schemes", "hkdf", "schedule", "records", "protect",
-     "serverflight", "wire13", "flight13", "serverhello13", "select13"],
-    ["log", "proxyline", "jail", "sandbox", "seccomp", "config", "descriptors", "ring", "port"],
+    ["limits", "alert", "cursor", "der", "extension", "extension13", "hello", "names", "address", "altname", "pem",
+     "certificate", "anchors", "hash", "pss", "schemes", "hkdf", "schedule", "records", "protect", "serverflight",
+     "wire13", "flight13", "serverhello13", "select13", "ticket"],
+    ["log", "proxyline", "jail", "sandbox", "seccomp", "config", "descriptors", "ring", "ticketpage", "port"],
     ["prog"],
-    ["identity", "trust", "peer", "key", "keyserver", "keyclient", "keyrun", "keymain"],
-    ["engine", "engineserver", "engineclient", "net", "netmove", "netflight", "netserver", "netclient",
+    ["identity", "trust", "peer", "key", "keyserver", "keyclient", "keyrun", "keyserver13", "keymain"],
+    ["engine", "engineserver", "engineclient", "net", "netmove", "netflight", "netserver13", "netserver", "netclient",
      "nethandshake", "netrun", "netclear", "netend"],
     ["connection", "clientrun"],
     ["worker", "listen", "waiting", "supervisor", "status", "serve"],

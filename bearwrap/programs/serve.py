@@ -170,14 +170,16 @@ def open_log(path: bytes) -> None:
 
 def split(words: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
     """(our long options, tlswrapper's options and prog), which may be mixed up to prog."""
-    valued = {ord(letter) for letter, value, _text in tlswrapper.OPTIONS if value is not None}
+    valued = {ord(letter) for letter, value, _text in tlswrapper.OPTIONS if value is not None and len(letter) == 1}
+    long = {letter.encode() for letter, _value, _text in tlswrapper.OPTIONS if len(letter) > 1}
     ours: list[bytes] = []
     theirs: list[bytes] = []
     at = 0
     while at < len(words) and words[at][:1] == b"-" and words[at] not in (b"-", b"--"):
         word = words[at]
         if word[:2] == b"--":
-            into, count = ours, 1 if b"=" in word or word[2:] in s6options.FINISHED else 2
+            into = theirs if word[2:].partition(b"=")[0] in long else ours
+            count = 1 if b"=" in word or word[2:] in s6options.FINISHED else 2
         else:
             takes = [place for place, letter in enumerate(word[1:], 2) if letter in valued]
             into, count = theirs, 2 if takes and takes[0] == len(word) else 1

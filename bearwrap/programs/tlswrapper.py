@@ -25,10 +25,12 @@ OPTIONS: list[Option] = [
     ("u", "account", "run prog as this account"),
     ("c", "cipher", "allow this cipher; may be repeated"),
     ("e", "curve", "allow this ephemeral group; may be repeated"),
-    ("m", "version", "lowest version: tls10, tls11, tls12 (default)"),
-    ("M", "version", "highest version: tls10, tls11, tls12 (default)"),
+    ("m", "version", "lowest version: tls10, tls11, tls12 (default), tls13"),
+    ("M", "version", "highest version: tls10, tls11, tls12, tls13 (default)"),
     ("s", None, "the server's cipher order wins (default)"),
     ("S", None, "the client's cipher order wins"),
+    ("alpn", "names", "application protocols, comma-separated, the preferred one first (h2,http/1.1)"),
+    ("ticket-keys", "file", "resume TLS 1.3 with tickets under the keys in this file"),
     ("t", "seconds", "idle timeout, 1 to 86400 (default 60)"),
     ("T", "seconds", "handshake deadline, 1 to 86400 (default 30)"),
     ("p", "0|1", "1: a PROXY v1 line comes first; 0: none (default)"),
@@ -38,6 +40,7 @@ OPTIONS: list[Option] = [
     ("N", None, "encrypt from the start (default)"),
 ]
 ENTRIES_MOST = 4
+PROTOCOLS_MOST = 16
 EINVAL = 22
 REGULAR, DIRECTORY = 0o100000, 0o040000
 USER_FIELDS = {b"commonName": 1, b"emailAddress": 2}
@@ -51,6 +54,8 @@ class Settings:
         self.anchors: bytes | None = None
         self.account: bytes | None = None
         self.jail_account: bytes | None = None
+        self.protocols: bytes | None = None
+        self.ticket_file: bytes | None = None
         self.user_field = 0
         self.policy = Policy()
         self.idle, self.handshake = b"60", b"30"
@@ -80,6 +85,12 @@ class Settings:
             policy.version_min = policy.version(b"min", value)
         elif letter == "M":
             policy.version_max = policy.version(b"max", value)
+        elif letter == "alpn":
+            self.protocols = protocol_list(value)
+        elif letter == "ticket-keys":
+            if file_kind(value, b"unable to add ticket keys") != REGULAR:
+                raise bad_option(b"unable to add ticket keys '" + value + b"': not a regular file")
+            self.ticket_file = value
         elif letter in ("s", "S"):
             policy.server_order = letter == "s"
         elif letter == "t":
@@ -126,6 +137,14 @@ class Settings:
         self.suites, self.groups = policy.suites(), policy.groups()
         self.version_min, self.version_max = policy.version_min, policy.version_max
         self.server_order = policy.server_order
+
+
+def protocol_list(text: bytes) -> bytes:
+    """ALPN's names (RFC 7301 section 3.1), each with its length before it. Raises OptionError."""
+    names = text.split(b",")
+    if len(names) > PROTOCOLS_MOST or any(not 0 < len(name) < 256 for name in names) or len(set(names)) < len(names):
+        raise bad_option(b"unable to parse application protocols from the string '" + text + b"'")
+    return b"".join(bytes([len(name)]) + name for name in names)
 
 
 def file_kind(path: bytes, failure: bytes) -> int:

@@ -30,12 +30,14 @@ from tests.wire.crypto import Ephemeral, KeyBlock, prf
 from tests.wire.messages import message, u16, vec
 from tests.wire.names import SUITES, TLS12, Group, Record, Suite
 from tests.wire.signatures import sign
+from tests.wire13.crypto import Schedule, digest
 
 STATES = (
     "same", "start", "loaded", "exchanged", "peer-known", "derived", "peer-verified", "client-finished", "opened",
     "server-finished", "running",
     "client-start", "trusting", "chain-good", "params-good", "agreed", "signed", "finished-sent", "finished-due",
     "finished-opened",
+    "greeted13", "accepted13", "peer-known13", "peer-verified13", "admitted13",
 )  # fmt: skip
 PAGE = 4096
 MESSAGE_ROOM = 1 << 17
@@ -364,3 +366,97 @@ class KeySide(KeyProcess):
         else:
             assert self.state == "server-finished", self.state
             self.good("run", ADDRESSES)
+
+
+class KeySide13(KeySide):
+    """A server's key that is asked for TLS 1.3."""
+
+    def __init__(self, options: Sequence[str], identity: Identity | None = None) -> None:
+        super().__init__(options, identity)
+        self.ephemeral = Ephemeral(Group.X25519)
+        self.hello = message(1, u16(TLS12) + self.client_random + bytes(50))    # key does not look into it
+        self.messages = b""
+        self.took = 0
+
+    def accept_request(
+        self,
+        suite: int = 0x1303,
+        group: int = Group.X25519,
+        point: bytes | None = None,
+        limit: int = 16384,
+        flags: int = 4,
+        protocol: int = 0,
+        schemes: Sequence[int] = (0x0403,),
+    ) -> bytes:
+        """The payload of `accept13`."""
+        listed = vec(1, b"".join(u16(scheme) for scheme in schemes))
+        head = u16(suite) + u16(limit) + bytes([group, flags, protocol]) + vec(1, bytes(32)) + listed
+        return head + (self.ephemeral.public if point is None else point)
+
+    def accept(self) -> None:
+        """Do `accept13` and take the secrets from the ServerHello and the sealed flight."""
+        hello = self.good("accept13", self.accept_request())
+        self.messages = self.hello + hello
+        self.schedule = Schedule(0x1303)
+        self.schedule.handshake(self.ephemeral.shared(hello[-32:]), self.messages)
+        reader = self.schedule.protection(self.schedule.server_handshake)
+        for number, (header, fragment) in enumerate(self.taken()):
+            kind, plain = reader.open(number, header, fragment)
+            assert kind == Record.HANDSHAKE
+            self.messages += plain
+        self.schedule.application(self.messages)
+        self.writer, self.records = self.schedule.protection(self.schedule.client_handshake), 0
+
+    def taken(self) -> list[tuple[bytes, bytes]]:
+        """(header, fragment) of each record that key has sealed since the last time."""
+        data, found = self.sealed(), []
+        while self.took < len(data):
+            size = int.from_bytes(data[self.took + 3 : self.took + 5], "big")
+            found.append((data[self.took : self.took + 5], data[self.took + 5 : self.took + 5 + size]))
+            self.took += 5 + size
+        return found
+
+    def seal(self, kind: int, plain: bytes) -> bytes:
+        """A record of the client."""
+        fragment = self.writer.seal(self.records, plain + bytes([kind]))
+        self.records += 1
+        return b"\x17\3\3" + vec(2, fragment)
+
+    def finished(self) -> bytes:
+        """The client's Finished."""
+        return message(20, self.schedule.finished(self.schedule.client_handshake, self.messages))
+
+    def certificate(self) -> bytes:
+        """The client's Certificate."""
+        assert self.identity is not None
+        return message(11, b"\0" + vec(3, b"".join(vec(3, der) + b"\0\0" for der in self.identity.chain)))
+
+    def verify(self) -> bytes:
+        """The client's CertificateVerify."""
+        assert self.identity is not None
+        covered = b" " * 64 + b"TLS 1.3, client CertificateVerify\0" + digest("sha256", self.messages)
+        return message(15, u16(0x0403) + vec(2, sign(self.identity.key, 0x0403, covered)))
+
+    def step(self) -> None:
+        """The next good operation on the way to application data."""
+        if self.state == "loaded":
+            self.good("client-hello13", self.hello)
+        elif self.state == "greeted13":
+            self.accept()
+        elif self.state == "accepted13" and self.identity:
+            self.good("peer-chain13", self.certificate())
+            self.messages += self.certificate()
+        elif self.state == "peer-known13":
+            verify = self.verify()
+            self.good("peer-verify13", verify)
+            self.messages += verify
+        elif self.state in ("accepted13", "peer-verified13"):
+            finished = self.finished()
+            self.produce(self.seal(Record.HANDSHAKE, finished))
+            assert self.good("open13") == bytes([Record.HANDSHAKE]) + finished
+            self.good("client-finished13", finished)
+            self.writer, self.records = self.schedule.protection(self.schedule.client_application), 0
+        elif self.state == "admitted13":
+            self.good("run", ADDRESSES)
+        else:
+            super().step()

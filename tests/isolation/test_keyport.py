@@ -18,19 +18,26 @@ from tests.wire.identities import Identities
 from tests.wire.messages import message, u16, vec
 from tests.wire.names import TLS10, TLS11, TLS12, Group, Record
 
-from .keyside import ADDRESSES, EC_BIT, OPERATIONS, RINGS, RSA_BIT, STATES, KeySide, cursors, refused
+from .keyside import ADDRESSES, EC_BIT, OPERATIONS, RINGS, RSA_BIT, STATES, KeySide, KeySide13, cursors, refused
 
 pytestmark = needs_root
 
 PLAIN = ("start", "loaded", "exchanged", "derived", "client-finished", "opened", "server-finished", "running")
+PLAIN13 = ("greeted13", "accepted13", "admitted13", "running")
+CERTIFIED13 = ("accepted13", "peer-known13", "peer-verified13", "admitted13")
 CERTIFIED = ("start", "exchanged", "peer-known", "derived", "peer-verified", "client-finished")
 # states of the other role: tests/isolation/test_keyport_client.py
 CLIENTS = {
     "client-start", "trusting", "chain-good", "params-good", "agreed", "signed", "finished-sent", "finished-due",
     "finished-opened",
 }  # fmt: skip
-UNCHANGED = {"anchors", "start", "transcript", "seal", "resume", "end-input", "drop-output"}  # `then` is the same state
-NOT_PLAIN = {"anchors", "start", "peer-chain", "transcript", "peer-verify"}  # refused without -a, or without -n
+UNCHANGED = {  # `then` is the same state
+    "anchors", "start", "transcript", "seal", "resume", "end-input", "drop-output", "again13", "psk13", "open13",
+    "update13", "close-input",
+}  # fmt: skip
+NOT_PLAIN = {  # refused without -a, or without -n
+    "anchors", "start", "peer-chain", "transcript", "peer-verify", "peer-chain13", "peer-verify13",
+}  # fmt: skip
 SERVERS = {name: row for name, row in OPERATIONS.items() if not row.after <= CLIENTS}  # what a server's key serves
 NUMBERS = {row.number for row in OPERATIONS.values()}
 
@@ -58,6 +65,10 @@ class Door:
         return KeySide([*self.options, *self.anchor], self.identity)
 
     def open(self, mode: str) -> KeySide:
+        if mode == "certified13":
+            return KeySide13([*self.options, *self.anchor], self.identity)
+        if mode == "plain13":
+            return KeySide13(self.options)
         return self.certified() if mode == "certified" else self.plain()
 
 
@@ -79,20 +90,31 @@ def payload(key: KeySide, name: str) -> bytes:
         return ADDRESSES
     if name == "seal":
         return bytes([Record.HANDSHAKE, 1])
+    if isinstance(key, KeySide13) and name == "accept13":
+        return key.accept_request()
+    if name == "again13":
+        return u16(0x1303) + bytes([Group.X25519])
+    if isinstance(key, KeySide13) and key.messages and name == "client-finished13":
+        return key.finished()
+    if isinstance(key, KeySide13) and key.messages and name in ("peer-chain13", "peer-verify13"):
+        made = key.certificate if name == "peer-chain13" else key.verify
+        return made() if key.identity else message(11, bytes(4))
     return bytes(max(OPERATIONS[name].request_min, 1 if name == "peer-chain" else 0))
 
 
 def _out_of_order() -> Iterator[tuple[str, str, str]]:
     """(mode, state, operation) for all that the table or the mode does not allow there."""
-    for mode, states in (("plain", PLAIN), ("certified", CERTIFIED)):
+    modes = (("plain", PLAIN), ("certified", CERTIFIED), ("plain13", PLAIN13), ("certified13", CERTIFIED13))
+    for mode, states in modes:
         for state in states:
             for name, row in OPERATIONS.items():
                 wrong_mode = (
                     name in NOT_PLAIN
-                    if mode == "plain"
-                    else name == "start"
-                    or (name, state) in {("derive", "exchanged"), ("finished-client", "derived")}
-                )
+                    if mode.startswith("plain")
+                    else name in ("start", "psk13")
+                    or (name, state) in {("derive", "exchanged"), ("finished-client", "derived"),
+                                         ("client-finished13", "accepted13")}
+                )  # fmt: skip
                 if state not in row.after or wrong_mode:
                     yield mode, state, name
 
@@ -108,7 +130,7 @@ def test_the_table_is_complete() -> None:
     reachable = {"start", "client-start"} | {row.then for row in rows}
     for row in rows:
         assert row.doc and row.name == row.name.lower(), row
-        assert 0 <= row.request_min <= row.request_max <= 1 << 16, row
+        assert 0 <= row.request_min <= row.request_max <= (1 << 16) + 4, row
         assert row.after and row.after <= reachable and "same" not in row.after, row
         assert (row.then == "same") == (row.name in UNCHANGED), row
     assert reachable == set(STATES)
@@ -127,9 +149,12 @@ def test_out_of_order(door: Door, mode: str, state: str, name: str) -> None:
 def place(name: str) -> tuple[str, str]:
     """A mode and a state in which the operation is allowed."""
     row = OPERATIONS[name]
-    certified = name in ("anchors", "peer-chain", "transcript", "peer-verify")
-    states = CERTIFIED if certified else PLAIN
-    return ("certified" if certified else "plain"), next(state for state in states if state in row.after)
+    certified = name in ("anchors", "peer-chain", "transcript", "peer-verify", "peer-chain13", "peer-verify13")
+    newer = "13" in name
+    newer = newer or name == "close-input"
+    states = (CERTIFIED13 if newer else CERTIFIED) if certified else PLAIN13 if newer else PLAIN
+    mode = ("certified" if certified else "plain") + ("13" if newer else "")
+    return mode, next(state for state in states if state in row.after)
 
 
 SIZES = [
@@ -193,6 +218,68 @@ def test_once(door: Door, certs: Certs) -> None:
         before = cursors(key)
         key.send("start", ADDRESSES)
         refused(key, before, prog_runs=True)
+
+
+@pytest.mark.parametrize("mode", ["plain13", "certified13"])
+def test_the_good_order_of_tls_1_3_works(door: Door, mode: str) -> None:
+    """The same for TLS 1.3, and a KeyUpdate."""
+    with door.open(mode) as key:
+        assert isinstance(key, KeySide13)
+        key.reach("running")
+        key.produce(key.seal(Record.DATA, b"to prog"))
+        assert os.read(key.prog_in, 100) == b"to prog"
+        key.produce(key.seal(Record.HANDSHAKE, message(24, b"\0")))
+        assert key.receive() == (64, bytes([Record.HANDSHAKE]) + message(24, b"\0"))
+        key.send("update13", b"\0")
+        key.send("resume", b"\0")
+        secret = key.schedule.next(key.schedule.client_application)
+        key.writer, key.records = key.schedule.protection(secret), 0
+        key.produce(key.seal(Record.DATA, b"more"))
+        assert os.read(key.prog_in, 100) == b"more"
+        key.produce(key.seal(Record.ALERT, b"\1\0"))
+        assert key.receive() == (64, bytes([Record.ALERT]) + b"\1\0")
+        key.send("close-input")
+        key.produce(key.seal(Record.DATA, b"behind the end"))
+        assert os.read(key.prog_in, 100) == b""
+
+
+@pytest.mark.parametrize("what", [
+    {"suite": 0x1304}, {"suite": 0xCCA9}, {"group": 24}, {"group": 0}, {"limit": 62}, {"limit": 16385}, {"protocol": 1},
+    {"point": bytes(134)},
+], ids=repr)  # fmt: skip
+def test_accept_of_what_is_not_offered(door: Door, what: dict[str, int]) -> None:
+    """Suite, group and protocol are the options' to choose, not net's."""
+    with door.open("plain13") as key:
+        assert isinstance(key, KeySide13)
+        key.reach("greeted13")
+        key.send("accept13", key.accept_request(**what))  # type: ignore[arg-type]
+        refused(key, (0, 0))
+
+
+@pytest.mark.parametrize(("what", "alert"), [
+    ({"point": bytes(32)}, 47), ({"point": bytes(31)}, 47), ({"schemes": ()}, 40), ({"schemes": (0x0503,)}, 40),
+], ids=repr)  # fmt: skip
+def test_accept_of_a_bad_share(door: Door, what: dict[str, bytes], alert: int) -> None:
+    """Refused with its alert, and that is the end."""
+    with door.open("plain13") as key:
+        assert isinstance(key, KeySide13)
+        key.reach("greeted13")
+        assert key.ask("accept13", key.accept_request(**what)) == (1, bytes([alert, 0]))  # type: ignore[arg-type]
+        refused(key, (0, 0))
+
+
+def test_a_bad_finished(door: Door) -> None:
+    """After a refusal an alert is sealed and prog does not start."""
+    with door.open("plain13") as key:
+        assert isinstance(key, KeySide13)
+        key.reach("accepted13")
+        assert key.ask("client-finished13", message(20, bytes(32))) == (1, bytes([51, 0]))
+        key.send("seal", b"\x15\2\x33")
+        before = key.sealed_head(), key.consumed()
+        key.send("run", ADDRESSES)
+        assert key.ended() == 0
+        traces = key.traces()
+        assert (traces.to_go, traces.consumed) == (b"", before[1])
 
 
 @pytest.mark.parametrize("mode", ["plain", "certified"])

@@ -21,7 +21,7 @@ V10, V11, V12, V13 = (
     ssl.TLSVersion.TLSv1_3,
 )
 NAMES = {V10: "TLSv1", V11: "TLSv1.1", V12: "TLSv1.2", V13: "TLSv1.3"}
-SERVER = {"tls10": V10, "tls11": V11, "tls12": V12}
+SERVER = {"tls10": V10, "tls11": V11, "tls12": V12, "tls13": V13}
 RANGES = [("tls10", "tls10"), ("tls10", "tls11"), ("tls10", "tls12"), ("tls11", "tls11"), ("tls11", "tls12"),
           ("tls12", "tls12")]  # fmt: skip
 CLIENTS = [(V10, V10), (V10, V12), (V11, V11), (V11, V12), (V12, V12), (V12, V13), (V10, V13), (V13, V13)]
@@ -64,18 +64,44 @@ def test_versions(program: Program, certs: Certs, low: str, high: str) -> None:
 
 
 def test_a_client_of_tls_1_3_alone(ours: Program, certs: Certs) -> None:
-    with Wrapped(["-f", certs.server("p256")], ["true"], program=ours) as w:
+    with Wrapped(["-M", "tls12", "-f", certs.server("p256")], ["true"], program=ours) as w:
         failure = w.handshake_fails(client_context(minimum=V13, maximum=V13))
         assert getattr(failure, "reason", "") == "TLSV1_ALERT_PROTOCOL_VERSION"
         assert w.wait() == 111
 
 
 @pytest.mark.parametrize("low", ["tls10", "tls11", "tls12"])
-def test_the_default_maximum_is_tls_1_2(program: Program, certs: Certs, low: str) -> None:
+def test_the_default_maximum(program: Program, certs: Certs, low: str) -> None:
     context = client_context(maximum=V13)
     with (
         Wrapped(["-m", low, "-f", certs.server("p256")], ["true"], program=program) as w,
         w.tls(context) as tls,
+    ):
+        assert tls.version() == ("TLSv1.3" if program.ours else "TLSv1.2")
+
+
+@pytest.mark.parametrize("low", ["tls10", "tls11", "tls12", "tls13"])
+def test_versions_up_to_tls_1_3(ours: Program, certs: Certs, low: str) -> None:
+    """The newest that both have; with -m tls13 nothing else; a client of TLS 1.2 sees no marker it must refuse."""
+    options = ["-v", "-m", low, "-M", "tls13", "-c", "AES_128_CBC_SHA", "-c", "AES_128_GCM_SHA256", "-f",
+               certs.server("p256")]  # fmt: skip
+    for minimum, maximum in CLIENTS:
+        with Wrapped(options, ["true"], program=ours) as w:
+            context = client_context(minimum=minimum, maximum=maximum)
+            if maximum >= SERVER[low]:
+                with w.tls(context) as tls:
+                    assert tls.version() == NAMES[maximum]
+                assert w.wait() == 0
+            else:
+                too_old(ours, w.handshake_fails(context))
+                assert w.wait() == 111
+
+
+def test_no_cipher_of_tls_1_3(ours: Program, certs: Certs) -> None:
+    """-c that names none of its ciphers means TLS 1.2."""
+    with (
+        Wrapped([*OLD, "-f", certs.server("p256")], ["true"], program=ours) as w,
+        w.tls(client_context(maximum=V13)) as tls,
     ):
         assert tls.version() == "TLSv1.2"
 

@@ -24,7 +24,7 @@ CIPHERS = [
     "AES_128_CBC_SHA",
 ]
 CURVES = ["x25519", "secp256r1", "secp384r1", "secp521r1"]
-VERSIONS = ["tls10", "tls11", "tls12"]
+VERSIONS = ["tls10", "tls11", "tls12"]  # ours has one more, see test_a_bad_value_is_named
 TIMEOUT_TEXT = "unable to parse timeout from the string '{}', timeout must be a number in the range <1,86400>"
 
 
@@ -150,7 +150,7 @@ BAD_VALUES = [
     *[
         ([option, bad], fatal(f"unable to parse TLS {name} version from the string '{bad}'", None, VERSIONS))
         for option, name in (("-m", "min."), ("-M", "max."))
-        for bad in ("x", "", "TLS12", "tls13", "tls1", "ssl30", "tls1.2")
+        for bad in ("x", "", "TLS12", "tls14", "tls1", "ssl30", "tls1.2")
     ],
     *[
         (["-p", bad], fatal(BAD_PROXY.format(bad), None, ["1"]))
@@ -177,6 +177,8 @@ BAD_VALUES = [
 def test_a_bad_value_is_named(
     program: Program, place: Path, arguments: list[str], lines: list[object]
 ) -> None:
+    if program.ours and lines[-1] == ("fatal", "available: tls12", None):
+        lines = [*lines, ("fatal", "available: tls13", None)]
     assert refused(program, place, arguments) == lines
 
 
@@ -308,6 +310,41 @@ GOOD = [
     *[["-c", name] for name in CIPHERS],
     *[["-e", name] for name in CURVES],
 ]
+GOOD_OURS = [
+    ["-m", "tls13"], ["-M", "tls13"], ["-m", "tls13", "-M", "tls13"], ["--alpn", "h2,http/1.1"], ["--alpn=h2"],
+    ["--ticket-keys", "pem"], ["--ticket-keys=link", "-v"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", GOOD_OURS, ids=" ".join)
+def test_a_good_value_of_ours(ours: Program, place: Path, arguments: list[str]) -> None:
+    with Wrapped([*arguments, "-f", "pem"], ["cat"], program=ours, cwd=place) as w:
+        w.client.close()
+        assert w.wait() == 111
+        assert "usage" not in w.stderr and "unable to parse" not in w.stderr
+
+
+@pytest.mark.parametrize("names", ["", ",", "h2,", ",h2", "h2,h2", "x" * 256, ",".join(map(str, range(17)))])
+def test_bad_application_protocols(ours: Program, place: Path, names: str) -> None:
+    text = f"unable to parse application protocols from the string '{names}'"
+    assert refused(ours, place, [f"--alpn={names}", "-f", "pem", "cat"]) == fatal(text)
+
+
+@pytest.mark.parametrize(("path", "lines"), [
+    ("none", fatal("unable to add ticket keys 'none'", "file does not exist")),
+    ("dir", fatal("unable to add ticket keys 'dir': not a regular file")),
+])  # fmt: skip
+def test_bad_ticket_keys(ours: Program, place: Path, path: str, lines: list[object]) -> None:
+    assert refused(ours, place, ["--ticket-keys", path, "-f", "pem", "cat"]) == lines
+
+
+BAD_LONG = [["--alpn"], ["--ticket-keys"], ["--no-such"], ["--a=x"], ["---"], ["--c=x"]]
+
+
+@pytest.mark.parametrize("words", BAD_LONG, ids=" ".join)
+def test_bad_long_options(ours: Program, place: Path, words: list[str]) -> None:
+    result = run_plain(words, program=ours, cwd=place)
+    assert (result.code, result.stdout) == (100, b"")
 
 
 @pytest.mark.parametrize("arguments", GOOD, ids=" ".join)

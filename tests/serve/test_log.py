@@ -20,7 +20,8 @@ from .listening import Serving
 pytestmark = needs_root
 TEXT = re.compile(
     r"bearwrap: connection (?P<id>[0-9A-Za-z]{16}) (?P<address>\[[0-9a-f:]+\]|[0-9.]+):(?P<port>\d+) sni=(?P<sni>\S+) "
-    r"(?P<version>\S+) (?P<cipher>\S+) (?P<group>\S+) in=(?P<bytes_in>\d+) out=(?P<bytes_out>\d+) ms=(?P<ms>\d+) "
+    r"(?P<version>\S+) (?P<cipher>\S+) (?P<group>\S+) resumed=(?P<resumed>\S+) "
+    r"in=(?P<bytes_in>\d+) out=(?P<bytes_out>\d+) ms=(?P<ms>\d+) "
     r"code=(?P<code>\d+) end=(?P<end>[a-z_ ]+)"
 )
 FIELDS = list(TEXT.groupindex)
@@ -41,8 +42,9 @@ def test_text(wrapper: list[str], tmp_path: Path) -> None:
         with pytest.raises(ssl.SSLError):
             server.tls(no_common_cipher(), host="::1")
         server.wait_counter("bearwrap_served_total", 2)
-    good, bad = (TEXT.fullmatch(line) for line in log.read_text().splitlines())
-    assert good and bad, log.read_text()
+    found = [TEXT.fullmatch(line) for line in log.read_text().splitlines()]
+    assert len(found) == 2 and all(found), log.read_text()
+    good, bad = sorted(filter(None, found), key=lambda line: int(line["port"]) != port)     # which ended first is open
     assert good["address"] == "[::1]" and int(good["port"]) == port and good["sni"] == "test.example"
     assert (good["version"], good["cipher"]) == ("TLSv1.2", "ECDHE-ECDSA-CHACHA20-POLY1305")
     assert (good["group"], good["code"], good["end"]) == ("x25519", "3", "finished")

@@ -123,7 +123,8 @@ def test_help_lists_every_option_once(program: object) -> None:
     table: list[Option] = program.OPTIONS  # type: ignore[attr-defined]
     text = help_text("usage line", table, "closing words")
     assert text.startswith("usage: usage line\n") and text.endswith("closing words\n")
-    letters = re.findall(r"^  -(.)(?= |,)", text, re.MULTILINE)
+    letters = re.findall(r"^  -(?:-(\S+)|(.)(?= |,))", text, re.MULTILINE)
+    letters = [long or letter for long, letter in letters]
     assert letters == [letter for letter, _value, _text in table] + ["h", "V"]
     assert len(set(letters)) == len(letters)
     assert all(len(line) <= 100 for line in text.splitlines())

@@ -20,7 +20,7 @@ def test_defaults() -> None:
     policy = Policy()
     assert policy.suites() == [0xCCA9, 0xCCA8, 0xC02C, 0xC030, 0xC02B, 0xC02F]
     assert policy.groups() == 1 << 29 | 1 << 23
-    assert policy.version_min == policy.version_max == 0x0303
+    assert (policy.version_min, policy.version_max) == (0x0303, 0x0304)
     assert policy.server_order is True
 
 
@@ -48,7 +48,7 @@ def test_versions(name: bytes) -> None:
     assert Policy().version(b"min", name) == Policy().version(b"max", name) == VERSIONS[name]
 
 
-@pytest.mark.parametrize("name", [b"", b"tls13", b"TLS12", b"x25519 ", b"aes_128_cbc_sha", b"\xff", b"tls12\n"])
+@pytest.mark.parametrize("name", [b"", b"tls14", b"TLS12", b"x25519 ", b"aes_128_cbc_sha", b"\xff", b"tls12\n"])
 def test_unknown_names(name: bytes) -> None:
     policy = Policy()
     for call, what, available in (

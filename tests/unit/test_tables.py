@@ -229,7 +229,7 @@ def test_groups() -> None:
 
 
 def test_versions_rise() -> None:
-    assert TABLES["versions"] == [(b"tls10", 0x0301), (b"tls11", 0x0302), (b"tls12", 0x0303)]
+    assert TABLES["versions"] == [(b"tls10", 0x0301), (b"tls11", 0x0302), (b"tls12", 0x0303), (b"tls13", 0x0304)]
 
 
 # the key port
@@ -239,7 +239,7 @@ def test_each_operation_has_a_size_a_place_and_a_word() -> None:
     assert sorted(row[0] for row in OPERATIONS) == list(range(1, len(OPERATIONS) + 1))
     assert unique([row[1] for row in OPERATIONS])
     for _, name, least, most, after, then, replies, doc in OPERATIONS:
-        assert re.fullmatch(rb"[a-z]+(-[a-z]+)*", name)
+        assert re.fullmatch(rb"[a-z]+(-[a-z]+)*(13)?", name)
         assert 0 <= least <= most < MESSAGE_MAX, name
         assert after and after >> len(STATES) == 0 and not after & 1, name
         assert 0 <= then < len(STATES), name
@@ -296,11 +296,11 @@ def test_every_state_and_every_operation_is_reachable() -> None:
 
 
 def test_the_roles_meet_in_running_alone() -> None:
-    """So a server's key serves no operation of a client's handshake, and the reverse; five serve both, by name."""
+    """So a server's key serves no operation of a client's handshake, and the reverse; seven serve both, by name."""
     server, client = reached(SERVER_START), reached(CLIENT_START)
     assert server & client == {RUNNING}
     both = {name for _, name, _, _, after, *_ in OPERATIONS if states(after) & server and states(after) & client}
-    assert both == {b"transcript", b"seal", b"resume", b"end-input", b"drop-output"}
+    assert both == {b"transcript", b"seal", b"resume", b"end-input", b"drop-output", b"update13", b"close-input"}
 
 
 def test_every_way_to_application_data() -> None:
@@ -309,6 +309,9 @@ def test_every_way_to_application_data() -> None:
         [b"load", b"exchange", *chain, b"derive", *verify, b"finished-client", b"open", b"finished-server", b"run"]
         for chain in ([b"peer-chain"], [])
         for verify in ([b"peer-verify"], [])
+    ] + [
+        [b"load", b"client-hello13", b"accept13", *chain, b"client-finished13", b"run"]
+        for chain in ([b"peer-chain13", b"peer-verify13"], [])
     ]
     assert ways(CLIENT_START) == [
         [b"trust", b"server-chain", *params, b"agree", *sign, b"send-finished", b"await-finished", b"open-finished",
@@ -323,7 +326,7 @@ def test_no_operation_leads_back() -> None:
     for _, name, _, _, after, then, _, _ in OPERATIONS:
         if then:
             behind = states(after) & reached(then)
-            assert behind == ({then} if name in (b"open", b"open-finished") else set()), name
+            assert behind == ({then} if name in (b"open", b"open-finished", b"client-hello13") else set()), name
 
 
 def test_the_tables_are_fresh_each_time() -> None:

@@ -1,0 +1,181 @@
+"""Real clients over TLS 1.3: suites, groups, certificates of both sides, HelloRetryRequest, resumption, ALPN."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.certs import Certs
+from tests.harness import LIMIT_S, Listener, Program, Wrapped, client_context, needs_root, require_peer
+from tests.serve.listening import Serving
+from tests.wire.names import WARNING, Alert
+from tests.wire13.client import Client13
+
+pytestmark = needs_root
+V13 = ssl.TLSVersion.TLSv1_3
+SUITES = {
+    "CHACHA20_POLY1305_SHA256": "TLS_CHACHA20_POLY1305_SHA256",
+    "AES_256_GCM_SHA384": "TLS_AES_256_GCM_SHA384",
+    "AES_128_GCM_SHA256": "TLS_AES_128_GCM_SHA256",
+}
+OPENSSL_GROUPS = {"x25519": "X25519", "secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
+GNUTLS_GROUPS = {
+    "x25519": "GROUP-X25519", "secp256r1": "GROUP-SECP256R1", "secp384r1": "GROUP-SECP384R1",
+    "secp521r1": "GROUP-SECP521R1",
+}  # fmt: skip
+KINDS = ["rsa2048", "rsa4096", "p256", "p384", "p521"]
+
+
+def server(program: Program, certs: Certs, kind: str, *options: str) -> Listener:
+    """A listening wrapper around a prog that says what it was told, and ends."""
+    prog = ["sh", "-c", 'echo "$SSL_PROTOCOL $SSL_CIPHER ${SSL_ALPN:-none}"; head -n 1']
+    return Listener([program.path, "-v", *options, "-f", certs.server(kind), *prog])
+
+
+def run(argv: Sequence[object], text: bytes = b"hello\n") -> str:
+    """A client that gets a line on its input; all that it says."""
+    done = subprocess.run(list(map(str, argv)), input=text, capture_output=True, timeout=3 * LIMIT_S, check=False)
+    return (done.stdout + done.stderr).decode(errors="replace")
+
+
+def openssl(listener: Listener, certs: Certs, *more: object) -> str:
+    """What s_client says, verifying the server."""
+    argv = [require_peer("openssl"), "s_client", "-connect", f"localhost:{listener.port}", "-4", "-tls1_3", "-ign_eof"]
+    return run([*argv, "-CAfile", certs.ca, "-verify_return_error", "-servername", "localhost", *more])
+
+
+def gnutls(listener: Listener, certs: Certs, priority: str, *more: object) -> str:
+    """What gnutls-cli says, verifying the server."""
+    argv = [require_peer("gnutls-cli"), "--x509cafile", certs.ca, "--priority", priority, "--sni-hostname", "localhost"]
+    return run([*argv, "--verify-hostname", "localhost", "-p", listener.port, *more, "127.0.0.1"])
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_openssl(ours: Program, certs: Certs, kind: str, suite: str) -> None:
+    with server(ours, certs, kind, "-c", suite) as listener:
+        text = openssl(listener, certs)
+        assert f"TLSv1.3 {SUITES[suite]} none" in text and "hello" in text, text
+        assert listener.codes() == [0]
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_gnutls(ours: Program, certs: Certs, kind: str, suite: str) -> None:
+    with server(ours, certs, kind, "-c", suite) as listener:
+        text = gnutls(listener, certs, "NORMAL:-VERS-ALL:+VERS-TLS1.3")
+        assert f"TLSv1.3 {SUITES[suite]} none" in text and "hello" in text, text
+
+
+@pytest.mark.parametrize("group", OPENSSL_GROUPS)
+@pytest.mark.parametrize("retry", [False, True], ids=["share", "retry"])
+def test_groups(ours: Program, certs: Certs, group: str, retry: bool) -> None:
+    """With a share of the group, and with one of another first: a HelloRetryRequest."""
+    first = "P-384" if group == "secp256r1" else "P-256"
+    wanted = f"{first}:{OPENSSL_GROUPS[group]}" if retry else OPENSSL_GROUPS[group]
+    with server(ours, certs, "p256", "-e", group) as listener:
+        text = openssl(listener, certs, "-groups", wanted, "-msg")
+        assert "hello" in text, text
+        assert len(re.findall(r">>> TLS 1\.3, Handshake \[length \w+\], ClientHello", text)) == 1 + retry, text
+        assert listener.wait_stderr(f", {group}, sni='localhost'")
+        other = "GROUP-SECP384R1" if group == "secp256r1" else "GROUP-SECP256R1"
+        names = f"+{other}:+{GNUTLS_GROUPS[group]}" if retry else f"+{GNUTLS_GROUPS[group]}"
+        single = ["--single-key-share"] if retry else []
+        text = gnutls(listener, certs, f"NORMAL:-VERS-ALL:+VERS-TLS1.3:-GROUP-ALL:{names}", *single)
+        assert "hello" in text, text
+
+
+def test_resumption_openssl(ours: Program, certs: Certs, tmp_path: Path) -> None:
+    session = tmp_path / "session"
+    with Serving(["-f", str(certs.server("p256"))], ["sh", "-c", "echo greetings; head -n 1"]) as serving:
+        argv = [require_peer("openssl"), "s_client", "-connect", f"127.0.0.1:{serving.port}", "-tls1_3", "-ign_eof"]
+        assert "New, TLSv1.3" in run([*argv, "-sess_out", session])
+        for _ in range(2):
+            assert "Reused, TLSv1.3" in run([*argv, "-sess_in", session])
+        assert serving.wait_counter("bearwrap_served_total", 3)["bearwrap_resumed_total"] == 2
+
+
+def test_resumption_gnutls(ours: Program, certs: Certs) -> None:
+    with Serving(["-f", str(certs.server("p256"))], ["sh", "-c", "echo greetings; head -n 1"]) as serving:
+        argv = [require_peer("gnutls-cli"), "--resume", "--insecure", "--waitresumption", "127.0.0.1"]
+        text = run([*argv, "-p", serving.port])
+        assert "*** This is a resumed session" in text, text
+
+
+@pytest.mark.parametrize("kind", ["rsa2048", "p256"])
+def test_resumption_python(ours: Program, certs: Certs, tmp_path: Path, kind: str) -> None:
+    """With --ticket-keys, from one process to the next."""
+    keys = tmp_path / "keys"
+    keys.write_bytes(os.urandom(48))
+    context = client_context(minimum=V13, maximum=V13)
+    session = None
+    for turn in range(3):
+        with Wrapped(["-v", "--ticket-keys", keys, "-f", certs.server(kind)], ["echo", "hi"], program=ours) as w:
+            tls = context.wrap_socket(w.client, session=session)
+            assert tls.recv(10) == b"hi\n"
+            assert tls.session_reused == (turn > 0)
+            session = tls.session
+            tls.close()
+            assert w.wait() == 0
+            assert (", resumed" in w.texts("info")[0]) == (turn > 0)
+
+
+@pytest.mark.parametrize(("offered", "ours_", "chosen"), [
+    (["h2", "http/1.1"], "h2,http/1.1", "h2"), (["h2", "http/1.1"], "http/1.1,h2", "http/1.1"),
+    (["http/1.1"], "h2,http/1.1", "http/1.1"), ([], "h2", None), (["x"], "h2", "refused"),
+])  # fmt: skip
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, V13], ids=["tls12", "tls13"])
+def test_alpn(
+    ours: Program, certs: Certs, version: ssl.TLSVersion, offered: list[str], ours_: str, chosen: str | None
+) -> None:
+    """The first of ours that the client has, in SSL_ALPN too; no_application_protocol when there is none."""
+    context = client_context(minimum=version, maximum=version)
+    if offered:
+        context.set_alpn_protocols(offered)
+    prog = ["sh", "-c", 'echo "${SSL_ALPN-unset}"']
+    with Wrapped(["-v", "--alpn", ours_, "-f", certs.server("p256")], prog, program=ours,
+                 extra_env={"SSL_ALPN": "inherited"}) as w:  # fmt: skip
+        if chosen == "refused":
+            assert "alert no application protocol" in str(w.handshake_fails(context))
+            assert w.wait() == 111
+            return
+        with w.tls(context) as tls:
+            assert tls.selected_alpn_protocol() == chosen
+            assert tls.recv(100).decode().strip() == (chosen or "unset")
+        assert w.wait() == 0
+
+
+@pytest.mark.parametrize("field", ["commonName", "emailAddress"])
+def test_client_certificate(ours: Program, certs: Certs, field: str) -> None:
+    """-a and -U: prog runs as the account that the certificate names."""
+    context = client_context(minimum=V13, maximum=V13)
+    pem = certs.client("nobody") if field == "commonName" else certs.client("x", email="nobody@example.com")
+    context.load_cert_chain(pem)
+    words = ["-v", "-a", certs.client_ca, "-U", field, "-f", certs.server("p256")]
+    with Wrapped(words, ["sh", "-c", 'id -un; echo "$SSL_PEER_CERT_HASH"'], program=ours) as w:
+        with w.tls(context) as tls:
+            said = b""
+            while data := tls.recv(1000):
+                said += data
+        assert said.startswith(b"nobody\nSHA256:"), said
+        assert w.wait() == 0
+
+
+def test_half_close(ours: Program, certs: Certs) -> None:
+    """The client's close_notify ends prog's input, and what prog says then still arrives (RFC 8446 6.1)."""
+    prog = ["sh", "-c", "cat >/dev/null; echo after the end"]
+    with Wrapped(["-f", certs.server("p256")], prog, program=ours) as w:
+        client = Client13(w.client)
+        client.handshake()
+        client.send_data(b"a line")
+        client.send_alert(Alert.CLOSE_NOTIFY, WARNING)
+        assert client.read_data(14) == b"after the end\n"
+        assert client.drain() == "eof"
+        assert [alert.description for alert in client.alerts] == [Alert.CLOSE_NOTIFY]
+        assert w.wait() == 0
