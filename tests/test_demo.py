@@ -55,8 +55,8 @@ def test_the_story(environment: dict[str, str]) -> None:
     assert "\033" not in text
     assert "    <h1>This page came through TLS</h1>\n" in text
     for line in (
-        "Protocol version: TLSv1.2",
-        "Ciphersuite: ECDHE-ECDSA-CHACHA20-POLY1305",
+        "Protocol version: TLSv1.3",
+        "Ciphersuite: TLS_CHACHA20_POLY1305_SHA256",
         "Verification: OK",
         "Server Temp Key: X25519, 253 bits",
     ):
