@@ -53,7 +53,7 @@ GROUPS = [
      "nethandshake", "netrun", "netclear", "netend"],
     ["connection", "clientrun"],
     ["worker", "listen", "waiting", "supervisor", "status", "serve"],
-    ["face", "primitiveface", "clientface", "tls13face", "serveface"],
+    ["face", "clientface", "serveface", "testface", "primitiveface", "tls13face"],
 ]
 KEY, NET = GROUPS[3], GROUPS[4]
 TCP = ["resolver", "dial", "relay", "tcp"]  # tlswrapper-tcp
