@@ -96,8 +96,8 @@ cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd, int con
         field = take_vector(&c, 2)
         if c.bad or field.left >= sizeof(text):
             _exit(111)
-        if config.client != NULL and i < GO_ADDRESSES:
-            continue            # a UCSPI client has told prog
+        if config.client != NULL and (i < GO_ADDRESSES or i == GO_VARIABLES - 1):
+            continue            # a UCSPI client has told prog; a TLS client has no ALPN
         memcpy(text, field.p, field.left)
         text[field.left] = 0
         if field.left:
