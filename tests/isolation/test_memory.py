@@ -113,7 +113,8 @@ def test_private_key_is_wiped_after_signing(shape: Shape, certs: Certs) -> None:
         watch.wait_stop()
         held = Image(key).find(secret)
         parts = ("p", "q", "dp", "dq", "qinv") if shape.auth == "rsa" else ("d",)
-        assert {f"{part} big-endian[0:]" for part in parts} <= held.keys(), f"only {list(held)}"
+        # not the first piece, where a number may begin with a zero that is not kept
+        assert {f"{part} big-endian[16:]" for part in parts} <= held.keys(), f"only {list(held)}"
         assert not any(name.startswith("PEM") for name in held), f"the file's text: {needles.names(held)}"
         nothing(Image(net), secret, "net")
         nothing(Image(prog), secret, "prog")
@@ -204,7 +205,7 @@ def test_keys_that_were_not_chosen_are_wiped(certs: Certs, tmp_path: Path) -> No
         client = Client(wrapped.client)
         client.send_hello(shape.hello())
         watch.wait_stop()
-        assert "p big-endian[0:]" in Image(key).find(secrets_of(shape, certs)), "the search is broken"
+        assert "p big-endian[16:]" in Image(key).find(secrets_of(shape, certs)), "the search is broken"
         nothing(Image(key), secret, "key")
         watch.go_on()
 
