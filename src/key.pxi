@@ -23,6 +23,13 @@ cdef struct Key:
     br_ssl_engine_context eng   # randoms, master secret and record keys; never sees the wire
     Traffic opening             # TLS 1.3: the two directions' protection
     Traffic sealing
+    Schedule schedule
+    Transcript13 transcript13
+    Offered13 offered           # client: what our last ClientHello said
+    uint8_t session[32]
+    uint16_t suites13[3]
+    bint requested              # client: the server wants a certificate
+    int scheme                  # client: that our certificate signs with, 0 for none
     const bw_suite *suite
     uint8_t *anchors_text
     size_t anchors_len
@@ -74,18 +81,27 @@ cdef void key_ephemeral(Key *k, int group) noexcept nogil:
     if k.point_len != group_row(group).point_len:
         key_end()
 
-cdef bint key_shared(Key *k, uint8_t *point, size_t n) noexcept nogil:
-    """The peer's point times our key, in place, becomes the master secret; False for a bad point."""
-    cdef size_t x_len = 0, x_at, i
+cdef uint8_t *key_multiply(Key *k, uint8_t *point, size_t n, size_t *x_len) noexcept nogil:
+    """The peer's point times our key, in place: where its x coordinate lies, NULL for a bad point."""
+    cdef size_t x_at, i
     cdef uint8_t any_bit = 0
+    x_len[0] = 0
     if n != group_row(k.group).point_len or not bw_ec().mul(point, n, k.ephemeral.x, k.ephemeral.xlen, k.group):
-        return False
-    x_at = bw_ec().xoff(k.group, &x_len)
-    for i in range(x_len):
+        return NULL
+    x_at = bw_ec().xoff(k.group, x_len)
+    for i in range(x_len[0]):
         any_bit |= point[x_at + i]
     if any_bit == 0:                        # a point of small order (RFC 7748 section 6.1)
+        return NULL
+    return point + x_at
+
+cdef bint key_shared(Key *k, uint8_t *point, size_t n) noexcept nogil:
+    """The peer's point times our key, in place, becomes the master secret; False for a bad point."""
+    cdef size_t x_len
+    cdef uint8_t *x = key_multiply(k, point, n, &x_len)
+    if x == NULL:
         return False
-    br_ssl_engine_compute_master(&k.eng, k.suite.prf_id, point + x_at, x_len)
+    br_ssl_engine_compute_master(&k.eng, k.suite.prf_id, x, x_len)
     return True
 
 cdef void key_suite(Key *k, int suite, size_t fragment_max) noexcept nogil:

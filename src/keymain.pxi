@@ -29,7 +29,7 @@ cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept 
         if not peer_wanted:
             key_end()
         key_peer_verify(k, p, n)
-    elif op.op == BW_OP_OPEN or op.op == BW_OP_OPEN_FINISHED:
+    elif op.op == BW_OP_OPEN or op.op == BW_OP_OPEN_FINISHED or op.op == BW_OP_OPEN13:
         key_open_one(k)
     elif op.op == BW_OP_FINISHED_CLIENT:
         if peer_wanted != (k.state == BW_PEER_VERIFIED):
@@ -56,6 +56,24 @@ cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept 
         key_forget_master(k)
     elif op.op == BW_OP_BEGIN:
         key_go(k, NULL, 0)
+    elif op.op == BW_OP_SHARE13:
+        key_share13(k, (<int>p[0] << 8) | p[1])
+    elif op.op == BW_OP_HELLO13:
+        key_hello13(k, p, n)
+    elif op.op == BW_OP_RETRY13:
+        key_retry13(k, p, n)
+    elif op.op == BW_OP_AGREE13:
+        key_agree13(k, p, n)
+    elif op.op == BW_OP_EXTENSIONS13:
+        key_extensions13(k, p, n)
+    elif op.op == BW_OP_REQUEST13:
+        key_request13(k, p, n)
+    elif op.op == BW_OP_SERVER_CHAIN13:
+        key_server_chain13(k, p, n)
+    elif op.op == BW_OP_SERVER_VERIFY13:
+        key_server_verify13(k, p, n)
+    elif op.op == BW_OP_FINISH13:
+        key_finish13(k, p, n)
     elif op.op == BW_OP_SEAL:
         key_seal(k, p[0], p + 1, n - 1)
     elif op.op == BW_OP_START:
@@ -96,8 +114,14 @@ cdef bint key_port(Key *k) noexcept nogil:
             key_end()
         r.paused = False
         r.half_message = key_message[1] != 0
+    elif op.op == BW_OP_UPDATE13:
+        key_update13(k, key_message[1] != 0)
     elif op.op == BW_OP_END_INPUT:
         r.input_end = True
+    elif op.op == BW_OP_CLOSE_INPUT:
+        if not r.paused:
+            key_end()
+        r.input_over = r.input_end = True
     elif op.op == BW_OP_DROP_OUTPUT:
         r.dropping = True
         r.want_room = False

@@ -36,9 +36,11 @@ cdef enum:
     RECORD_LIMIT_MIN = 64            # record_size_limit (RFC 8449 section 4)
     SCHEMES_MAX = 16                 # signature schemes kept of a peer's list: more than we know
     TICKET_LIFETIME_MAX = 604800     # seconds: seven days (RFC 8446 section 4.6.1)
-    TICKET_MAX = 2048                # a NewSessionTicket that a client looks at; OpenSSL's are under 300 bytes
+    CLIENT13_HELLO_MAX = 4096        # our ClientHello: the names and suites take 500 bytes, a cookie of the server the rest
+    SPECS_MAX = 32                   # change_cipher_spec records passed over in one handshake; one or two are usual
     BINDER_MIN = 32                  # PskBinderEntry (RFC 8446 section 4.2.11)
-    KEY_UPDATES_MAX = 32             # KeyUpdates of a peer without application data between them (OpenSSL stops at 32)
+    KEY_UPDATES_MAX = 32             # KeyUpdates or tickets without application data between them (OpenSSL stops at 32)
+    POST_RECORD_MAX = 64             # a KeyUpdate's record; what is longer holds more than that
 
 # How many records one key may protect (RFC 8446 section 5.5): AES-GCM keeps its margin of 2^-57 up to 2^24.5 full
 # records; ChaCha20-Poly1305 would outlast the sequence number, so any bound will do. Key changes well before.

@@ -1,15 +1,18 @@
 # netclient - the handshake messages that a client awaits: their form, their order, what the engine is told.
 
 cdef void client_hello_send(Net *net) noexcept nogil:
-    """The first flight: the engine has our ClientHello ready."""
-    engine_output(net)
-    engine_verdict(net)
-    if not net_over(net):
-        net_write_all(net)
+    """The first flight."""
+    if not offer_first(net):
+        net_fail(net, INTERNAL_ERROR, "unable to make a ClientHello")
+        engine_verdict(net)
+        return
+    net_write_all(net)
     net.await_ = AWAIT_SERVER_HELLO
 
 cdef bint client_awaits(Net *net, int kind) noexcept nogil:
     """Whether a message may come now; only the CertificateRequest may be left out."""
+    if net.version == TLS13:
+        return client13_awaits(net, kind)
     if net.await_ == AWAIT_REQUEST and kind == AWAIT_DONE:
         net.await_ = AWAIT_DONE
     return net.await_ == kind
@@ -21,11 +24,24 @@ cdef void client_message(Net *net) noexcept nogil:
     cdef int suite = engine.eng.session.cipher_suite
     cdef int alert
     cdef ServerHello hello
+    if net.version == TLS13:
+        client13_message(net)
+        return
+    if net.await_ == AWAIT_SERVER_HELLO and server_hello13_is(body, n):
+        client13_hello(net)
+        return
     if net.await_ == AWAIT_SERVER_HELLO:
         alert = server_hello_check(body, n, &hello, net.config.version_min, net.config.version_max,
                                    net.config.client.sni != NULL, net.config.suites, net.config.suites_num)
         if alert:
             net_fail(net, alert, hello.why)
+            return
+        if net_offer.offered.retried or (hello.session.left == sizeof(net_offer.session)
+                                         and memcmp(hello.session.p, net_offer.session, hello.session.left) == 0):
+            net_fail(net, ILLEGAL_PARAMETER, "session of TLS 1.2 resumed, or TLS 1.2 after a HelloRetryRequest")
+            return
+        if net.specs:
+            net_fail(net, UNEXPECTED_MESSAGE, "unexpected change_cipher_spec")
             return
         net.version = hello.version
     else:

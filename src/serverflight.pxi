@@ -6,6 +6,7 @@
 cdef struct ServerHello:
     int version
     const uint8_t *random
+    Cursor session
     int suite
     const char *why             # what was wrong, for the message
 
@@ -78,7 +79,7 @@ cdef int server_hello_check(const uint8_t *body, size_t n, ServerHello *h, int v
     memset(h, 0, sizeof(ServerHello))
     h.version = <int>take_uint(&c, 2)
     h.random = take(&c, 32)
-    session = take_vector(&c, 1)
+    session = h.session = take_vector(&c, 1)
     h.suite = <int>take_uint(&c, 2)
     compression = take_uint(&c, 1)
     if c.bad or session.left > 32:
@@ -93,10 +94,12 @@ cdef int server_hello_check(const uint8_t *body, size_t n, ServerHello *h, int v
         if c.bad or c.left or walk.bad:
             return refuse_server(h, DECODE_ERROR, "malformed extensions of the server")
     # all of it can be decoded: now the values
-    if not version_min <= h.version <= version_max:
+    if not version_min <= h.version <= version_max or h.version > BR_TLS12:     # TLS 1.3 is in an extension
         return refuse_server(h, PROTOCOL_VERSION, "protocol version not offered")
-    # RFC 8446 section 4.1.3: the server could have done TLS 1.2, so somebody on the way took it from the offer
-    if h.version < BR_TLS12 and version_max >= BR_TLS12 and memcmp(h.random + 24, b"DOWNGRD\x00", 8) == 0:
+    # RFC 8446 section 4.1.3: the server could have done TLS 1.2 or 1.3, so somebody on the way took it from the offer
+    if memcmp(h.random + 24, b"DOWNGRD", 7) == 0 and (
+            (h.random[31] == 0 and h.version < BR_TLS12 and version_max >= BR_TLS12)
+            or (h.random[31] == 1 and version_max >= TLS13)):
         return refuse_server(h, ILLEGAL_PARAMETER, "protocol version downgraded on the way")
     row = suite_row(h.suite)
     if row == NULL or not suite_offered(h.suite, suites, suites_num):

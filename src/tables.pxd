@@ -1,6 +1,6 @@
 # tables.h as Cython sees it.
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "tables.h" nogil:
     ctypedef struct bw_cipher:
@@ -57,14 +57,19 @@ cdef extern from "tables.h" nogil:
     int BW_OP_RESUME, BW_OP_END_INPUT, BW_OP_DROP_OUTPUT
     int BW_OP_TRUST, BW_OP_SERVER_CHAIN, BW_OP_SERVER_PARAMS, BW_OP_AGREE, BW_OP_CLIENT_SIGN
     int BW_OP_SEND_FINISHED, BW_OP_AWAIT_FINISHED, BW_OP_OPEN_FINISHED, BW_OP_BEGIN
+    int BW_OP_SHARE13, BW_OP_HELLO13, BW_OP_RETRY13, BW_OP_AGREE13, BW_OP_OPEN13, BW_OP_EXTENSIONS13, BW_OP_REQUEST13
+    int BW_OP_SERVER_CHAIN13, BW_OP_SERVER_VERIFY13, BW_OP_FINISH13, BW_OP_UPDATE13, BW_OP_CLOSE_INPUT
     int BW_SAME, BW_START, BW_LOADED, BW_EXCHANGED, BW_PEER_KNOWN, BW_DERIVED, BW_PEER_VERIFIED, BW_OPENED
     int BW_CLIENT_FINISHED, BW_SERVER_FINISHED, BW_RUNNING
     int BW_CLIENT_START, BW_TRUSTING, BW_CHAIN_GOOD, BW_PARAMS_GOOD, BW_AGREED, BW_SIGNED, BW_FINISHED_SENT
     int BW_FINISHED_DUE, BW_FINISHED_OPENED
+    int BW_SHARED13, BW_HELLO13, BW_RETRIED13, BW_AGREED13, BW_EXTENDED13, BW_REQUESTED13, BW_CHAIN_GOOD13
+    int BW_VERIFIED13, BW_FINISHED13
     ctypedef struct bw_op:
         uint8_t op
         const char *name
-        uint32_t request_min, request_max, after
+        uint32_t request_min, request_max
+        uint64_t after
         uint8_t then, replies
         const char *doc
     const bw_op bw_ops[1]
