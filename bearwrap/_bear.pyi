@@ -433,6 +433,24 @@ def rsa_private(key: Buffer, number: Buffer) -> bytes | None:
     None for a key that cannot be one.
     """
 
+def sign_scheme(key: Buffer, scheme: int, message: Buffer) -> bytes:
+    """Sign by a scheme of TLS 1.3 (RFC 8446 section 4.2.3) with a DER private key, for tests.
+
+    b"" for a scheme that the key cannot sign by. ValueError for a key that is not understood.
+    """
+
+def verify_scheme(public_key: Buffer, scheme: int, message: Buffer, signature: Buffer) -> bool:
+    """Whether a signature by a scheme of TLS 1.3 is good for a SubjectPublicKeyInfo in DER, for tests.
+
+    False too for a scheme that does not fit the key. ValueError for a key that is not understood.
+    """
+
+def digest_verify(public_key: Buffer, hash_id: int, digest: Buffer, signature: Buffer) -> bool:
+    """Whether a signature as TLS 1.2 and certificates have it, PKCS#1 or ECDSA, is good for a digest, for tests."""
+
+def chacha20_poly1305(key: Buffer, nonce: Buffer, aad: Buffer, text: Buffer, encrypt: bool) -> tuple[bytes, bytes]:
+    """ChaCha20-Poly1305 (RFC 8439 section 2.8) as records use it, for tests: the other text and the tag."""
+
 class Records:
     """Record protection of TLS 1.0 to 1.2 in this process: what key does, for tests and benchmarks.
 

@@ -70,3 +70,67 @@ def rsa_private(key, number):
     done = bw_rsa_private()(x, rsa)
     explicit_bzero(&decoder, sizeof(decoder))
     return (<char *>x)[:m.n] if done else None
+
+# ---- the signature schemes of TLS 1.3 ----
+
+def sign_scheme(key, int scheme, message):
+    cdef _Span der = _Span(key)
+    cdef _Span m = _Span(message)
+    cdef SigningKey signing
+    cdef br_hmac_drbg_context rng
+    cdef uint8_t seed[32]
+    cdef uint8_t sig[SIGNATURE_MAX]
+    cdef int err
+    if not bw_sodium_init() or getrandom(seed, 32, 0) != 32:
+        raise OSError(errno, "no primitives")
+    br_hmac_drbg_init(&rng, &br_sha256_vtable, seed, 32)
+    err = signing_key(&signing, der.p, der.n, True)
+    if err:
+        raise ValueError("BearSSL error %d" % err)
+    n = scheme_sign(&signing, scheme, m.p, m.n, &rng, sig)
+    explicit_bzero(&signing, sizeof(signing))
+    explicit_bzero(&rng, sizeof(rng))
+    bw_wipe_stack()
+    return (<char *>sig)[:n]
+
+cdef bint read_public_key(_Span info, br_x509_pkey *key) except *:
+    """A SubjectPublicKeyInfo."""
+    cdef Cursor c = cursor_over(info.p, info.n)
+    walk_key(&c, key)
+    if c.bad or c.left:
+        raise ValueError("no public key of a known kind")
+    return True
+
+def verify_scheme(public_key, int scheme, message, signature):
+    cdef _Span info = _Span(public_key)
+    cdef _Span m = _Span(message)
+    cdef _Span sig = _Span(signature)
+    cdef br_x509_pkey key
+    bw_sodium_init()
+    read_public_key(info, &key)
+    return scheme_verify(&key, scheme, m.p, m.n, sig.p, sig.n)
+
+def digest_verify(public_key, int hash_id, digest, signature):
+    cdef _Span info = _Span(public_key)
+    cdef _Span d = _Span(digest)
+    cdef _Span sig = _Span(signature)
+    cdef br_x509_pkey key
+    if hash_oid(hash_id) == NULL or d.n != hash_size(hash_id):
+        raise ValueError("no hash of this length")
+    read_public_key(info, &key)
+    return signature_good(&key, hash_id, d.p, d.n, cursor_over(sig.p, sig.n))
+
+def chacha20_poly1305(key, nonce, aad, text, bint encrypt):
+    cdef _Span k = _Span(key)
+    cdef _Span iv = _Span(nonce)
+    cdef _Span a = _Span(aad)
+    cdef bytearray out = bytearray(text)
+    cdef _Span data = _Span(out, True)
+    cdef br_ssl_engine_context engine_
+    cdef uint8_t tag[16]
+    if k.n != 32 or iv.n != 12:
+        raise ValueError("a key of 32 bytes and a nonce of 12")
+    bw_sodium_init()
+    records_engine(&engine_)
+    engine_.ipoly(k.p, iv.p, data.p, data.n, a.p, a.n, tag, engine_.ichacha, encrypt)
+    return bytes(out), (<char *>tag)[:16]

@@ -101,7 +101,36 @@ bw_x25519_mulgen(unsigned char *R, const unsigned char *x, size_t xlen, int curv
 	sodium_memzero(scalar, sizeof scalar);
 	return 32;
 }
+
+/* Ed25519 (RFC 8032): the key is the seed with the public key behind it. */
+enum { BW_ED25519 = 1 };
+
+static int
+bw_ed25519_key(unsigned char *key, const unsigned char *seed)
+{
+	unsigned char public_half[32];
+
+	return crypto_sign_ed25519_seed_keypair(public_half, key, seed) == 0;
+}
+
+static int
+bw_ed25519_sign(unsigned char *sig, const void *message, size_t n, const unsigned char *key)
+{
+	return crypto_sign_ed25519_detached(sig, NULL, message, n, key) == 0;
+}
+
+static int
+bw_ed25519_verify(const unsigned char *sig, const void *message, size_t n, const unsigned char *point)
+{
+	return crypto_sign_ed25519_verify_detached(sig, message, n, point) == 0;
+}
 #else
+enum { BW_ED25519 = 0 };
+static int bw_ed25519_key(unsigned char *k, const unsigned char *s) { (void)k; (void)s; return 0; }
+static int bw_ed25519_sign(unsigned char *s, const void *m, size_t n, const unsigned char *k)
+{ (void)s; (void)m; (void)n; (void)k; return 0; }
+static int bw_ed25519_verify(const unsigned char *s, const void *m, size_t n, const unsigned char *k)
+{ (void)s; (void)m; (void)n; (void)k; return 0; }
 static int bw_sodium_init(void) { return 1; }
 static const char *bw_sodium_version(void) { return ""; }
 static void bw_set_chapol(br_ssl_engine_context *eng) { br_ssl_engine_set_default_chapol(eng); }

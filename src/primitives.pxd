@@ -17,4 +17,8 @@ cdef extern from "primitives.h" nogil:
     uint32_t bw_rsa_pkcs1_sign(const unsigned char *hash_oid, const unsigned char *hash, size_t hash_len,
                                const br_rsa_private_key *sk, unsigned char *x)
     void bw_set_chapol(br_ssl_engine_context *eng)
+    int BW_ED25519
+    bint bw_ed25519_key(unsigned char *key, const unsigned char *seed)
+    bint bw_ed25519_sign(unsigned char *sig, const void *message, size_t n, const unsigned char *key)
+    bint bw_ed25519_verify(const unsigned char *sig, const void *message, size_t n, const unsigned char *point)
     int BW_VENDORED
