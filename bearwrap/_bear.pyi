@@ -433,6 +433,12 @@ def rsa_private(key: Buffer, number: Buffer) -> bytes | None:
     None for a key that cannot be one.
     """
 
+def rsa_public(modulus: Buffer, exponent: Buffer, number: Buffer) -> bytes | None:
+    """RSA's public operation as key does it for signatures, for tests, on a number as long as the modulus.
+
+    None for an even modulus, one of more than 512 bytes, and a number of another length or not less than the modulus.
+    """
+
 def sign_scheme(key: Buffer, scheme: int, message: Buffer) -> bytes:
     """Sign by a scheme of TLS 1.3 (RFC 8446 section 4.2.3) with a DER private key, for tests.
 

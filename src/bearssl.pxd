@@ -189,6 +189,7 @@ cdef extern from "bearssl_x509.h" nogil:
         const br_x509_class *vtable
         unsigned char saved_dn_hash[64]
     void br_x509_minimal_init_full(br_x509_minimal_context *ctx, const br_x509_trust_anchor *anchors, size_t num)
+    void br_x509_minimal_set_rsa(br_x509_minimal_context *ctx, br_rsa_pkcs1_vrfy irsa)
     void br_x509_minimal_set_ecdsa(br_x509_minimal_context *ctx, const br_ec_impl *iec, br_ecdsa_vrfy iecdsa)
     void br_x509_minimal_set_name_elements(br_x509_minimal_context *ctx, br_name_element *elts, size_t num)
     ctypedef struct br_x509_decoder_context:

@@ -71,6 +71,21 @@ def rsa_private(key, number):
     explicit_bzero(&decoder, sizeof(decoder))
     return (<char *>x)[:m.n] if done else None
 
+def rsa_public(modulus, exponent, number):
+    cdef _Span n = _Span(modulus)
+    cdef _Span e = _Span(exponent)
+    cdef _Span m = _Span(number)
+    cdef br_rsa_public_key key
+    cdef uint8_t x[600]
+    if m.n > 600:
+        raise ValueError("a number of at most 600 bytes")
+    key.n = n.p
+    key.nlen = n.n
+    key.e = e.p
+    key.elen = e.n
+    memcpy(x, m.p, m.n)
+    return (<char *>x)[:m.n] if bw_rsa_public()(x, m.n, &key) else None
+
 # ---- the signature schemes of TLS 1.3 ----
 
 def sign_scheme(key, int scheme, message):

@@ -143,12 +143,14 @@ static void bw_set_chapol(br_ssl_engine_context *eng) { br_ssl_engine_set_defaul
 static br_ecdsa_sign bw_ecdsa_sign(void) { return &bw_curve_sign_asn1; }
 static br_ecdsa_vrfy bw_ecdsa_vrfy(void) { return &bw_curve_vrfy_asn1; }
 static br_rsa_private bw_rsa_private(void) { return &bw_rsa_root; }
+static br_rsa_public bw_rsa_public(void) { return &bw_rsa_power; }
 #else
 static const char *bw_nettle_version(void) { return ""; }
 static const char *bw_gmp_version(void) { return ""; }
 static br_ecdsa_sign bw_ecdsa_sign(void) { return br_ecdsa_sign_asn1_get_default(); }
 static br_ecdsa_vrfy bw_ecdsa_vrfy(void) { return br_ecdsa_vrfy_asn1_get_default(); }
 static br_rsa_private bw_rsa_private(void) { return br_rsa_private_get_default(); }
+static br_rsa_public bw_rsa_public(void) { return br_rsa_public_get_default(); }
 #define bw_curve_mul br_ec_get_default()->mul
 #define bw_curve_mulgen br_ec_get_default()->mulgen
 #endif
@@ -185,6 +187,20 @@ bw_rsa_pkcs1_sign(const unsigned char *hash_oid, const unsigned char *hash, size
 	const br_rsa_private_key *sk, unsigned char *x)
 {
 	return br_rsa_pkcs1_sig_pad(hash_oid, hash, hash_len, sk->n_bitlen, x) && bw_rsa_private()(x, sk);
+}
+
+/* br_rsa_pkcs1_vrfy likewise. */
+static uint32_t
+bw_rsa_pkcs1_vrfy(const unsigned char *x, size_t xlen, const unsigned char *hash_oid, size_t hash_len,
+	const br_rsa_public_key *pk, unsigned char *hash_out)
+{
+	unsigned char sig[512];
+
+	if (xlen > sizeof sig) {
+		return 0;
+	}
+	memcpy(sig, x, xlen);
+	return bw_rsa_public()(sig, xlen, pk) && br_rsa_pkcs1_sig_unpad(sig, xlen, hash_oid, hash_len, hash_out);
 }
 
 #ifdef BEARWRAP_SYSTEM_BEARSSL

@@ -3,6 +3,7 @@
 from libc.stdint cimport uint32_t
 
 from bearssl cimport br_ec_impl, br_ecdsa_sign, br_ecdsa_vrfy, br_rsa_private, br_rsa_private_key
+from bearssl cimport br_rsa_pkcs1_vrfy, br_rsa_public, br_rsa_public_key
 from bearssl cimport br_ssl_engine_context
 
 cdef extern from "primitives.h" nogil:
@@ -14,6 +15,9 @@ cdef extern from "primitives.h" nogil:
     br_ecdsa_sign bw_ecdsa_sign()
     br_ecdsa_vrfy bw_ecdsa_vrfy()
     br_rsa_private bw_rsa_private()
+    br_rsa_public bw_rsa_public()
+    uint32_t bw_rsa_pkcs1_vrfy(const unsigned char *x, size_t xlen, const unsigned char *hash_oid, size_t hash_len,
+                               const br_rsa_public_key *pk, unsigned char *hash_out)
     uint32_t bw_rsa_pkcs1_sign(const unsigned char *hash_oid, const unsigned char *hash, size_t hash_len,
                                const br_rsa_private_key *sk, unsigned char *x)
     void bw_set_chapol(br_ssl_engine_context *eng)

@@ -1,18 +1,33 @@
 /*
- * rsa.c - RSA's private operation by nettle over GMP's mpn_sec_* functions, in BearSSL's type br_rsa_private.
+ * rsa.c - RSA's operations by nettle and GMP, in BearSSL's types br_rsa_private and br_rsa_public.
  *
- * By the Chinese remainder theorem, as BearSSL does it, without branches or addresses that depend on the key; no
- * blinding is needed for that. Everything that GMP allocates is wiped as it is freed (bw_gmp_wipes).
+ * The private one is by the Chinese remainder theorem, as BearSSL has it, over GMP's mpn_sec_* functions, without
+ * branches or addresses that depend on the key, so it needs no blinding. The public one is for signatures: it depends on
+ * what it raises, which in RSA key exchange would be a secret. What GMP allocates is wiped as it is freed (bw_gmp_wipes).
  */
 #include <string.h>
 
 #include "bignum.h"
 #include "nettle.h"
 
+enum { RSA_MAX = 512 };                                 /* bytes, as BearSSL */
+
 static void
 take_number(mpz_t out, const unsigned char *p, size_t n)
 {
 	mpz_import(out, n, 1, 1, 0, 0, p);
+}
+
+static void
+give_number(unsigned char *p, size_t n, const mpz_t from)
+{
+	const mp_limb_t *limbs = mpz_limbs_read(from);
+	size_t i, have = mpz_size(from);
+
+	memset(p, 0, n);
+	for (i = 0; i < n && i / BW_LIMB < have; i ++) {
+		p[n - 1 - i] = (unsigned char)(limbs[i / BW_LIMB] >> (8 * (i % BW_LIMB)));
+	}
 }
 
 /* x: as long as the modulus, less than it, in place. 0 for a key that cannot be one. */
@@ -21,8 +36,7 @@ bw_rsa_root(unsigned char *x, const br_rsa_private_key *sk)
 {
 	struct rsa_private_key key;
 	mpz_t m;
-	size_t n = (sk->n_bitlen + 7) >> 3, i, limbs, whole;
-	const mp_limb_t *root;
+	size_t n = (sk->n_bitlen + 7) >> 3, limbs, whole;
 	uint32_t good;
 
 	bw_gmp_wipes();
@@ -44,14 +58,40 @@ bw_rsa_root(unsigned char *x, const br_rsa_private_key *sk)
 	if (good) {
 		take_number(m, x, n);
 		rsa_compute_root(&key, m, m);
-		root = mpz_limbs_read(m);               /* the signature, which may be known */
-		limbs = mpz_size(m);
-		memset(x, 0, n);
-		for (i = 0; i < n && i / BW_LIMB < limbs; i ++) {
-			x[n - 1 - i] = (unsigned char)(root[i / BW_LIMB] >> (8 * (i % BW_LIMB)));
-		}
+		give_number(x, n, m);                   /* the signature, which may be known */
 	}
 	mpz_clear(m);
 	rsa_private_key_clear(&key);
+	return good;
+}
+
+/* x: as long as the modulus without its leading zeros, less than it, in place. */
+uint32_t
+bw_rsa_power(unsigned char *x, size_t xlen, const br_rsa_public_key *pk)
+{
+	mpz_t n, e, m;
+	uint32_t good;
+
+	bw_gmp_wipes();
+	mpz_init(n);
+	mpz_init(e);
+	mpz_init(m);
+	good = pk->nlen <= RSA_MAX + 8 && pk->elen <= RSA_MAX + 8;
+	if (good) {
+		take_number(n, pk->n, pk->nlen);
+		take_number(e, pk->e, pk->elen);
+		good = mpz_odd_p(n) && mpz_sgn(e) > 0 && xlen <= RSA_MAX && xlen == (mpz_sizeinbase(n, 2) + 7) / 8;
+	}
+	if (good) {
+		take_number(m, x, xlen);
+		good = mpz_cmp(m, n) < 0;
+	}
+	if (good) {
+		mpz_powm(m, m, e, n);
+		give_number(x, xlen, m);
+	}
+	mpz_clear(n);
+	mpz_clear(e);
+	mpz_clear(m);
 	return good;
 }

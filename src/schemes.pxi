@@ -80,7 +80,7 @@ cdef bint pss_verify(const br_rsa_public_key *rsa, int hash_id, const uint8_t *d
         top = <uint8_t>(top << 1)
         bits -= 1
     memcpy(em, sig, n)
-    return br_rsa_public_get_default()(em, n, rsa) and pss_check(hash_id, digest, em, bits)
+    return bw_rsa_public()(em, n, rsa) and pss_check(hash_id, digest, em, bits)
 
 cdef bint der_signature(const uint8_t *sig, size_t n) noexcept nogil:
     """Whether an ECDSA signature is DER: BearSSL's decoder takes longer forms too (RFC 3279 section 2.2.3)."""

@@ -227,6 +227,32 @@ def test_rsa(bits: int) -> None:
             assert _bear.rsa_private(der, number.to_bytes(size, "big")) == awaited
 
 
+@pytest.mark.parametrize("bits", [1024, 1031, 2048, 4096])
+def test_rsa_public(bits: int) -> None:
+    """Against Python's numbers; leading zeros of modulus and exponent do not count."""
+    numbers, der = rsa_key(bits)
+    n, size = numbers.public_numbers.n, (bits + 7) // 8
+    for e in (65537, 3, 1, 0x10001_0001, numbers.d):
+        exponent = e.to_bytes((e.bit_length() + 7) // 8, "big")
+        for number in (0, 1, 2, n - 1, n // 3, numbers.p):
+            text, awaited = number.to_bytes(size, "big"), pow(number, e, n).to_bytes(size, "big")
+            assert _bear.rsa_public(n.to_bytes(size, "big"), exponent, text) == awaited
+            assert _bear.rsa_public(n.to_bytes(size + 3, "big"), b"\0" + exponent, text) == awaited
+    root = _bear.rsa_private(der, b"\0" + bytes(range(size - 1 & 0xFF)).rjust(size - 1, b"\7"))
+    assert root and _bear.rsa_public(n.to_bytes(size, "big"), b"\1\0\1", root)
+
+
+def test_rsa_public_refuses() -> None:
+    """What BearSSL refuses, and by the same rules."""
+    numbers, _der = rsa_key(1024)
+    n = numbers.public_numbers.n.to_bytes(128, "big")
+    even = n[:-1] + b"\0"
+    big = b"\x80" + bytes(511) + b"\1"
+    for modulus, number in ((n, n), (n, b"\xff" * 128), (n, bytes(127)), (n, bytes(129)), (n, b""), (even, bytes(128)),
+                            (b"", b""), (bytes(8), bytes(8)), (big, bytes(513)), (bytes(600), b"")):  # fmt: skip
+        assert _bear.rsa_public(modulus, b"\3", number) is None
+
+
 def integer(number: int) -> bytes:
     text = number.to_bytes(number.bit_length() // 8 + 1, "big")
     return b"\2" + length(len(text)) + text
