@@ -50,6 +50,10 @@ class _BuildFacts(TypedDict):
     """BearSSL's source came with ours; False: the system's library."""
     sodium: bytes
     """libsodium's version, b"" when ChaCha20-Poly1305 is BearSSL's."""
+    nettle: bytes
+    """nettle's version, b"" when the P curves and RSA are BearSSL's."""
+    gmp: bytes
+    """GMP's version, b"" without nettle."""
 
 class _Settings(Protocol):
     """The settings of one connection (Config in src/config.pxi); None is "not given"."""
@@ -410,6 +414,48 @@ def x25519(scalar: Buffer, point: Buffer | None) -> bytes:
 
     A point of small order gives zeros. ValueError for other sizes than 32 bytes.
     """
+
+def curve_multiply(curve: int, scalar: Buffer, point: Buffer | None) -> bytes | None:
+    """Multiplication on P-256, P-384 or P-521 (23, 24, 25) as key does it, for tests; point None for the base point.
+
+    Points are uncompressed, scalars big-endian. None for a point off the curve or a scalar out of range.
+    """
+
+def ecdsa_sign(curve: int, scalar: Buffer, hash_id: int, digest: Buffer) -> bytes:
+    """The ASN.1 ECDSA signature of a digest (RFC 6979) as key makes it, for tests; b"" for a scalar out of range."""
+
+def ecdsa_verify(curve: int, point: Buffer, digest: Buffer, signature: Buffer) -> bool:
+    """Whether an ASN.1 ECDSA signature is good, as key judges it, for tests."""
+
+def rsa_private(key: Buffer, number: Buffer) -> bytes | None:
+    """RSA's private operation as key does it, for tests: of a DER private key, on a number as long as its modulus.
+
+    None for a key that cannot be one.
+    """
+
+def rsa_public(modulus: Buffer, exponent: Buffer, number: Buffer) -> bytes | None:
+    """RSA's public operation as key does it for signatures, for tests, on a number as long as the modulus.
+
+    None for an even modulus, one of more than 512 bytes, and a number of another length or not less than the modulus.
+    """
+
+def sign_scheme(key: Buffer, scheme: int, message: Buffer) -> bytes:
+    """Sign by a scheme of TLS 1.3 (RFC 8446 section 4.2.3) with a DER private key, for tests.
+
+    b"" for a scheme that the key cannot sign by. ValueError for a key that is not understood.
+    """
+
+def verify_scheme(public_key: Buffer, scheme: int, message: Buffer, signature: Buffer) -> bool:
+    """Whether a signature by a scheme of TLS 1.3 is good for a SubjectPublicKeyInfo in DER, for tests.
+
+    False too for a scheme that does not fit the key. ValueError for a key that is not understood.
+    """
+
+def digest_verify(public_key: Buffer, hash_id: int, digest: Buffer, signature: Buffer) -> bool:
+    """Whether a signature as TLS 1.2 and certificates have it, PKCS#1 or ECDSA, is good for a digest, for tests."""
+
+def chacha20_poly1305(key: Buffer, nonce: Buffer, aad: Buffer, text: Buffer, encrypt: bool) -> tuple[bytes, bytes]:
+    """ChaCha20-Poly1305 (RFC 8439 section 2.8) as records use it, for tests: the other text and the tag."""
 
 class Records:
     """Record protection of TLS 1.0 to 1.2 in this process: what key does, for tests and benchmarks.

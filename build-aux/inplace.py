@@ -1,6 +1,6 @@
 """Build everything in place: the extension, the native programs, the script form, the tests' program.
 
-Usage: inplace.py [--without-sodium] [--use-system-bearssl] [--debug] [--form NAME]
+Usage: inplace.py [--without-sodium] [--without-nettle] [--use-system-bearssl] [--debug] [--form NAME]
 
     bearwrap/_bear.*.so         the extension
     build/bin/NAME              the programs (native; the script form if no libpython can be linked)
@@ -65,14 +65,16 @@ def main() -> int:
     """Parse the options and build under a lock."""
     parser = argparse.ArgumentParser(description="build everything in place")
     parser.add_argument("--without-sodium", action="store_true", help="do not use libsodium")
+    parser.add_argument("--without-nettle", action="store_true", help="do not use nettle and GMP")
     parser.add_argument("--use-system-bearssl", action="store_true", help="link the system's libbearssl")
     parser.add_argument("--debug", action="store_true", help="address and undefined-behaviour sanitizers")
     parser.add_argument("--form", choices=["auto", *(form.name for form in launcher.FORMS)], default="auto",
                         help="how the native programs embed Python")  # fmt: skip
     options = parser.parse_args()
     variant = native.Variant(
-        sodium=not options.without_sodium, system=options.use_system_bearssl, debug=options.debug
-    )
+        sodium=not options.without_sodium, nettle=not options.without_nettle,
+        system=options.use_system_bearssl, debug=options.debug,
+    )  # fmt: skip
     native.BUILD.mkdir(exist_ok=True)
     try:
         with (native.BUILD / ".lock").open("w") as lock:

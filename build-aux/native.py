@@ -30,6 +30,7 @@ class Variant:
     """One way to compile. `hooks`: the test hooks are compiled in. `system`: link the system's libbearssl."""
 
     sodium: bool = True
+    nettle: bool = True
     system: bool = False
     debug: bool = False
     hooks: bool = False
@@ -38,8 +39,7 @@ class Variant:
     def folder(self) -> Path:
         """Where its objects live."""
         names = [name for name in ("system", "debug", "hooks") if getattr(self, name)]
-        if not self.sodium:
-            names.append("nosodium")
+        names += [f"no{name}" for name in ("sodium", "nettle") if not getattr(self, name)]
         return BUILD / "obj" / ("-".join(names) or "release")
 
 
@@ -70,6 +70,8 @@ def cflags(variant: Variant) -> list[str]:
         flags.append("-DBEARWRAP_TEST_HOOKS=1")
     if use_sodium(variant):
         flags.append("-DBEARWRAP_SODIUM=1")
+    if use_nettle(variant):
+        flags.append("-DBEARWRAP_NETTLE=1")
     return flags
 
 
@@ -85,9 +87,24 @@ def use_sodium(variant: Variant) -> bool:
     return variant.sodium and bool(sodium_archive())
 
 
+@functools.cache
+def nettle_archives() -> list[str]:
+    """Paths of nettle's static public-key library and GMP's if they are here and fit, else nothing."""
+    found = [cbuild.file_name(name) for name in ("libhogweed.a", "libgmp.a")]
+    return found if all(found) and cbuild.accepts("-include", str(SRC / "nettle.h"), *found) else []
+
+
+def use_nettle(variant: Variant) -> bool:
+    """True if this variant is built with nettle's curves and RSA: wanted, and its static libraries are here."""
+    return variant.nettle and bool(nettle_archives())
+
+
 def sources(variant: Variant) -> list[Path]:
     """Our own hand-written C. The handshake shim needs BearSSL's inner.h, so not with the system library."""
-    return [] if variant.system else [SRC / "hs_server.c"]
+    names = [] if variant.system else ["hs_server.c"]
+    if use_nettle(variant):
+        names += ["curves.c", "rsa.c"]
+    return [SRC / name for name in names]
 
 
 def cythonize() -> Path:
@@ -137,6 +154,8 @@ def libraries(variant: Variant) -> tuple[list[str], list[Path]]:
         arguments.append(str(inputs[0]))
     if use_sodium(variant):
         arguments.append(sodium_archive())
+    if use_nettle(variant):
+        arguments += nettle_archives()
     return arguments, inputs
 
 
@@ -150,9 +169,12 @@ def extension(variant: Variant, target: Path, python_include: str) -> None:
     if not variant.system:
         bearssl.fetch()
     ours = objects(variant, python_include)
+    if use_nettle(variant):
+        ours.append(variant.folder / "stderr.o")
+        cbuild.compile_one(SRC / "stderr.c", ours[-1], cflags(variant))
     arguments, inputs = libraries(variant)
-    # libsodium.a is not position-independent code; it links into a shared object because none of its symbols
-    # is exported from it, which also keeps another libsodium in the same process apart from ours.
+    # libsodium.a and the like are not position-independent code; they link into a shared object because none of their
+    # symbols is exported from it, which also keeps another copy of them in the same process apart from ours.
     command = ["-shared", *link_flags(variant), "-Wl,--exclude-libs,ALL", *map(str, ours), *arguments]
     if cbuild.link(target, command, [*ours, *inputs], NOTES):
         print(f"ld: {target.name}", flush=True)

@@ -108,7 +108,9 @@ cdef extern from "bearssl_rsa.h" nogil:
     ctypedef uint32_t (*br_rsa_pkcs1_sign)(const unsigned char *hash_oid, const unsigned char *hash,
                                            size_t hash_len, const br_rsa_private_key *sk, unsigned char *x)
     ctypedef uint32_t (*br_rsa_public)(unsigned char *x, size_t xlen, const br_rsa_public_key *pk)
+    ctypedef uint32_t (*br_rsa_private)(unsigned char *x, const br_rsa_private_key *sk)
     br_rsa_public br_rsa_public_get_default()
+    br_rsa_private br_rsa_private_get_default()
     br_rsa_pkcs1_vrfy br_rsa_pkcs1_vrfy_get_default()
     br_rsa_pkcs1_sign br_rsa_pkcs1_sign_get_default()
     ctypedef size_t (*br_rsa_compute_modulus)(void *n, const br_rsa_private_key *sk)
@@ -187,6 +189,8 @@ cdef extern from "bearssl_x509.h" nogil:
         const br_x509_class *vtable
         unsigned char saved_dn_hash[64]
     void br_x509_minimal_init_full(br_x509_minimal_context *ctx, const br_x509_trust_anchor *anchors, size_t num)
+    void br_x509_minimal_set_rsa(br_x509_minimal_context *ctx, br_rsa_pkcs1_vrfy irsa)
+    void br_x509_minimal_set_ecdsa(br_x509_minimal_context *ctx, const br_ec_impl *iec, br_ecdsa_vrfy iecdsa)
     void br_x509_minimal_set_name_elements(br_x509_minimal_context *ctx, br_name_element *elts, size_t num)
     ctypedef struct br_x509_decoder_context:
         pass

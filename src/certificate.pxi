@@ -1,6 +1,6 @@
 # certificate - the walk through an X.509 certificate to what an anchor needs: subject, public key, CA flag.
 #
-# It accepts what BearSSL's br_x509_decoder accepts (the tests compare them), which interprets bytecode and takes
+# certificate_walk accepts what BearSSL's br_x509_decoder accepts (the tests compare them), which interprets bytecode and takes
 # 20 us a certificate: 3 ms for a Debian bundle, thirty times this walk. BearSSL still names the fault of a refused one.
 
 cdef struct Certificate:
@@ -75,7 +75,10 @@ cdef int curve_of(Cursor *oid) noexcept nogil:
     return 0
 
 cdef void walk_key(Cursor *c, br_x509_pkey *key) noexcept nogil:
-    """SubjectPublicKeyInfo: RSA (RFC 3279 section 2.3.1), or a point on a named curve (RFC 5480 section 2)."""
+    """SubjectPublicKeyInfo: RSA (RFC 3279 section 2.3.1), a point on a named curve (RFC 5480 section 2), Ed25519.
+
+    An Ed25519 key (RFC 8410 section 4), which BearSSL has no place for, stands as a point of 32 bytes, curve 0.
+    """
     cdef Cursor info = walk_in(c, DER_SEQUENCE)
     cdef Cursor algorithm = walk_in(&info, DER_SEQUENCE)
     cdef Cursor oid = walk_in(&algorithm, DER_OID)
@@ -89,6 +92,9 @@ cdef void walk_key(Cursor *c, br_x509_pkey *key) noexcept nogil:
         key.key.ec.curve = curve_of(&oid)
         if key.key.ec.curve == 0:
             cursor_spoil(c)
+        walk_close(&algorithm, c)
+    elif der_equals(&oid, b"\x2b\x65\x70", 3):
+        key.key_type = BW_KEYTYPE_ED25519
         walk_close(&algorithm, c)
     else:
         cursor_spoil(c)
@@ -108,7 +114,7 @@ cdef void walk_key(Cursor *c, br_x509_pkey *key) noexcept nogil:
         key.key.rsa.e = <unsigned char *>e.p
         key.key.rsa.elen = e.left
     else:
-        if bits.bad or bits.left > BR_X509_BUFSIZE_KEY:
+        if bits.bad or bits.left > BR_X509_BUFSIZE_KEY or (key.key_type == BW_KEYTYPE_ED25519 and bits.left != 32):
             cursor_spoil(c)
         key.key.ec.q = <unsigned char *>bits.p
         key.key.ec.qlen = bits.left
@@ -148,7 +154,7 @@ cdef void walk_extensions(Cursor *c, bint *is_ca) noexcept nogil:
     walk_close(&list, c)
     walk_close(&outer, c)
 
-cdef bint certificate_walk(const uint8_t *der, size_t n, Certificate *out) noexcept nogil:
+cdef bint certificate_parts(const uint8_t *der, size_t n, Certificate *out) noexcept nogil:
     """Find subject, key and CA flag; False for what is no certificate, or has a key of another kind."""
     cdef Cursor c = cursor_over(der, n)
     cdef Cursor outer = walk_in(&c, DER_SEQUENCE)
@@ -194,6 +200,10 @@ cdef bint certificate_walk(const uint8_t *der, size_t n, Certificate *out) noexc
         return False
     walk_close(&outer, &c)
     return not c.bad and c.left == 0
+
+cdef bint certificate_walk(const uint8_t *der, size_t n, Certificate *out) noexcept nogil:
+    """The same of a certificate whose key BearSSL can use."""
+    return certificate_parts(der, n, out) and out.key.key_type != BW_KEYTYPE_ED25519
 
 cdef int certificate_fault(const uint8_t *der, size_t n) noexcept nogil:
     """What BearSSL finds wrong with a certificate that the walk refuses (BR_ERR_X509_*)."""

@@ -89,7 +89,8 @@ def audit_tables():
     }
 
 def build_facts():
-    return {"vendored": bool(BW_VENDORED), "sodium": bw_sodium_version()}
+    return {"vendored": bool(BW_VENDORED), "sodium": bw_sodium_version(),
+            "nettle": bw_nettle_version(), "gmp": bw_gmp_version()}
 
 # ---- decisions, for tests and tools ----
 
@@ -301,23 +302,6 @@ cdef class Records:
                 raise ValueError("bad length")
             raise ValueError("bad MAC")
         return (<char *>plain)[:n]
-
-def x25519(scalar, point):
-    cdef _Span k = _Span(scalar)
-    cdef _Span p
-    cdef uint8_t out[32]
-    bw_sodium_init()
-    if k.n != 32:
-        raise ValueError("a scalar of 32 bytes")
-    if point is None:
-        bw_ec().mulgen(out, k.p, 32, BR_EC_curve25519)
-    else:
-        p = _Span(point)
-        if p.n != 32:
-            raise ValueError("a point of 32 bytes")
-        memcpy(out, p.p, 32)
-        bw_ec().mul(out, 32, k.p, 32, BR_EC_curve25519)
-    return (<char *>out)[:32]
 
 # ---- the connection ----
 

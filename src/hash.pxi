@@ -10,6 +10,16 @@ cdef const br_hash_class *hash_class(int hash_id) noexcept nogil:
     if hash_id == br_sha512_ID: return &br_sha512_vtable
     return NULL
 
+cdef size_t hash_size(int hash_id) noexcept nogil:
+    """Bytes of a digest, 0 for another number."""
+    if hash_id == br_md5_ID: return 16
+    if hash_id == br_sha1_ID: return 20
+    if hash_id == 3: return 28
+    if hash_id == br_sha256_ID: return 32
+    if hash_id == br_sha384_ID: return 48
+    if hash_id == br_sha512_ID: return 64
+    return 0
+
 cdef const unsigned char *hash_oid(int hash_id) noexcept nogil:
     """The DER object identifier, length first, of a PKCS#1 signature's hash; NULL for MD5+SHA-1 (TLS 1.0, 1.1)."""
     if hash_id == br_sha1_ID: return <const unsigned char *>b"\x05\x2b\x0e\x03\x02\x1a"

@@ -6,9 +6,6 @@ cdef enum:
     SECRET_MAX = 48         # a secret, digest or verify_data of SHA-384
     LABEL_MAX = 2 + 1 + 255 + 1 + 255   # HkdfLabel
 
-cdef size_t hash_size(int hash_id) noexcept nogil:
-    return 48 if hash_id == br_sha384_ID else 32
-
 cdef void hmac_once(int hash_id, const uint8_t *key, size_t key_len, const void *data, size_t n,
                     uint8_t *out) noexcept nogil:
     """HMAC of one piece."""

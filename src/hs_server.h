@@ -13,6 +13,8 @@ void br_ssl_engine_switch_ccm_in(br_ssl_engine_context *, int, int, const br_blo
 void br_ssl_engine_switch_ccm_out(br_ssl_engine_context *, int, int, const br_block_ctrcbc_class *, size_t, size_t);
 void br_ssl_engine_switch_chapol_in(br_ssl_engine_context *, int, int);
 void br_ssl_engine_switch_chapol_out(br_ssl_engine_context *, int, int);
+uint32_t br_rsa_pkcs1_sig_pad(const unsigned char *, const unsigned char *, size_t, uint32_t, unsigned char *);
+uint32_t br_rsa_pkcs1_sig_unpad(const unsigned char *, size_t, const unsigned char *, size_t, unsigned char *);
 #else
 #include "inner.h"
 #endif

@@ -8,12 +8,12 @@ cdef struct Candidate:
     size_t len
 
 cdef struct Identity:
-    int key_type            # BR_KEYTYPE_RSA or BR_KEYTYPE_EC, of the chain and the key alike
+    int key_type            # BR_KEYTYPE_RSA, BR_KEYTYPE_EC or BW_KEYTYPE_ED25519, of the chain and the key alike
     int num
     br_x509_certificate chain[16]
     uint8_t *der            # the chain's certificates
     size_t der_room
-    br_skey_decoder_context key
+    SigningKey key
 
 cdef int read_all(const char *path, uint8_t **text, size_t *len) noexcept nogil:
     """Read a regular file of at most PEM_MAX bytes; 0 or an errno. Anything that is no regular file reads as empty."""
@@ -108,7 +108,7 @@ cdef bint bad_decode(const char *kind, int err, const char *path) noexcept nogil
     log_error(m, 0)
     return False
 
-cdef bint key_matches(br_x509_pkey *pub, br_skey_decoder_context *key, const uint8_t *der, size_t len) noexcept nogil:
+cdef bint key_matches(br_x509_pkey *pub, SigningKey *key, const uint8_t *der, size_t len) noexcept nogil:
     """Whether a private key belongs to a certificate's public key.
 
     RFC 8017 and RFC 5915 keys normally carry their public half, which is then only compared; a key without it pays
@@ -117,29 +117,50 @@ cdef bint key_matches(br_x509_pkey *pub, br_skey_decoder_context *key, const uin
     cdef uint8_t point[160]
     cdef br_ec_public_key pk
     cdef const br_ec_private_key *ec
-    if pub.key_type != br_skey_decoder_key_type(key):
+    if pub.key_type != key.key_type:
         return False
+    if pub.key_type == BW_KEYTYPE_ED25519:
+        return memcmp(key.ed25519 + 32, pub.key.ec.q, 32) == 0
     if pub.key_type == BR_KEYTYPE_RSA:
         return memmem(der, len, pub.key.rsa.n, pub.key.rsa.nlen) != NULL
-    ec = br_skey_decoder_get_ec(key)
+    ec = br_skey_decoder_get_ec(&key.decoder)
     if ec.curve != pub.key.ec.curve:
         return False
     if memmem(der, len, pub.key.ec.q, pub.key.ec.qlen) != NULL:
         return True
-    if br_ec_compute_pub(br_ec_get_default(), &pk, point, ec) != pub.key.ec.qlen:
+    if br_ec_compute_pub(bw_ec(), &pk, point, ec) != pub.key.ec.qlen:
         return False
     return memcmp(point, pub.key.ec.q, pub.key.ec.qlen) == 0
 
-cdef bint identity_parse(Identity *id, Candidate *c, bint *secret_fault) noexcept nogil:
+cdef int chain_key(br_x509_decoder_context *decoder, const br_x509_certificate *c, bint ed25519,
+                   br_x509_pkey *key) noexcept nogil:
+    """The public key of a certificate of ours; 0 or a BearSSL error. It lies in the decoder or the certificate.
+
+    ed25519: it may be one, which BearSSL does not know. We need not judge our own chain, only send it and sign.
+    """
+    cdef Certificate found
+    br_x509_decoder_init(decoder, NULL, NULL)
+    br_x509_decoder_push(decoder, c.data, c.data_len)
+    if br_x509_decoder_get_pkey(decoder) != NULL:
+        key[0] = br_x509_decoder_get_pkey(decoder)[0]
+        return 0
+    if ed25519 and certificate_parts(c.data, c.data_len, &found) and found.key.key_type == BW_KEYTYPE_ED25519:
+        key[0] = found.key
+        return 0
+    return br_x509_decoder_last_error(decoder)
+
+cdef bint identity_parse(Identity *id, Candidate *c, bint ed25519, bint *secret_fault) noexcept nogil:
     """Parse one file into an identity; False after error lines, secret_fault telling which half was bad.
 
+    ed25519: keys of this kind may be taken, because TLS 1.3 may be negotiated.
     One file holds one private key and a chain of at most 16 certificates, in any order. Every certificate must be
     one that BearSSL decodes; the first decides the key's type. Security: runs after the jail; the key's DER is
     wiped here, the decoded key by identity_wipe.
     """
     cdef Pem pem
     cdef PemObject object
-    cdef br_x509_decoder_context leaf, other
+    cdef br_x509_decoder_context decoder
+    cdef br_x509_pkey leaf, other
     cdef uint8_t *secret = NULL
     cdef size_t secret_len = 0, used = 0
     cdef int fault, keys = 0, err, i
@@ -184,10 +205,9 @@ cdef bint identity_parse(Identity *id, Candidate *c, bint *secret_fault) noexcep
             id.num = 0
             good = False
     for i in range(id.num if good else 0):
-        br_x509_decoder_init(&other, NULL, NULL)
-        br_x509_decoder_push(&other, id.chain[i].data, id.chain[i].data_len)
-        if br_x509_decoder_get_pkey(&other) == NULL:
-            good = bad_decode("public-key", br_x509_decoder_last_error(&other), c.path)
+        err = chain_key(&decoder, &id.chain[i], ed25519, &other)
+        if err:
+            good = bad_decode("public-key", err, c.path)
             break
     if good and keys != 1:
         secret_fault[0] = True
@@ -198,16 +218,13 @@ cdef bint identity_parse(Identity *id, Candidate *c, bint *secret_fault) noexcep
             log_error(m, 0)
             good = False
     if good:
-        br_x509_decoder_init(&leaf, NULL, NULL)
-        br_x509_decoder_push(&leaf, id.chain[0].data, id.chain[0].data_len)
-        id.key_type = br_x509_decoder_get_pkey(&leaf).key_type
-        br_skey_decoder_init(&id.key)
-        br_skey_decoder_push(&id.key, secret, secret_len)
-        err = br_skey_decoder_last_error(&id.key)
+        chain_key(&decoder, &id.chain[0], ed25519, &leaf)
+        id.key_type = leaf.key_type
+        err = signing_key(&id.key, secret, secret_len, ed25519)
         if err:
             secret_fault[0] = True
             good = bad_decode("secret-key", err, c.path)
-        elif not key_matches(br_x509_decoder_get_pkey(&leaf), &id.key, secret, secret_len):
+        elif not key_matches(&leaf, &id.key, secret, secret_len):
             secret_fault[0] = True
             snprintf(m, sizeof(m), "secret-key does not match the certificate in '%s'", c.path)
             log_error(m, 0)

@@ -60,14 +60,15 @@ cdef void key_answer(Key *k, int status, size_t n) noexcept nogil:
 cdef size_t sign_digest(Identity *id, int hash_id, const uint8_t *digest, size_t n, uint8_t *sig) noexcept nogil:
     """Sign a hash, 0 meaning MD5 and SHA-1 together; the signature's length, 0 when the key cannot."""
     cdef const br_rsa_private_key *rsa
+    if id.key_type == BW_KEYTYPE_ED25519:       # of TLS 1.3 only: scheme_sign
+        return 0
     if id.key_type == BR_KEYTYPE_EC:
         if hash_class(hash_id) == NULL or hash_id == br_md5_ID:
             return 0
-        return br_ecdsa_sign_asn1_get_default()(br_ec_get_default(), hash_class(hash_id), digest,
-                                                br_skey_decoder_get_ec(&id.key), sig)
-    rsa = br_skey_decoder_get_rsa(&id.key)
+        return bw_ecdsa_sign()(bw_ec(), hash_class(hash_id), digest, br_skey_decoder_get_ec(&id.key.decoder), sig)
+    rsa = br_skey_decoder_get_rsa(&id.key.decoder)
     if hash_id == br_md5_ID or (rsa.n_bitlen + 7) // 8 > SERVER_KEY_MAX \
-            or not br_rsa_pkcs1_sign_get_default()(hash_oid(hash_id), digest, n, rsa, sig):
+            or not bw_rsa_pkcs1_sign(hash_oid(hash_id), digest, n, rsa, sig):
         return 0
     return (rsa.n_bitlen + 7) // 8
 

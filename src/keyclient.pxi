@@ -32,7 +32,7 @@ cdef void text_forget(ClientFile *f) noexcept nogil:
     free(f.text)
     f.text = NULL
 
-cdef int client_chain(Identity *id, ClientFile *f) noexcept nogil:
+cdef int client_chain(Identity *id, ClientFile *f, bint ed25519) noexcept nogil:
     """The certificates of a PEM text into id; 0, or a BearSSL error, or BR_ERR_X509_EMPTY_CHAIN when there is none.
 
     A private key may stand in the same file: it is not decoded, and the text is wiped.
@@ -40,7 +40,9 @@ cdef int client_chain(Identity *id, ClientFile *f) noexcept nogil:
     cdef Pem pem
     cdef PemObject object
     cdef br_x509_decoder_context decoder
+    cdef br_x509_pkey found
     cdef size_t used = 0
+    cdef int err
     id.num = 0
     id.der_room = f.len + 4
     id.der = <uint8_t *>malloc(id.der_room)
@@ -52,25 +54,27 @@ cdef int client_chain(Identity *id, ClientFile *f) noexcept nogil:
         used += object.len
         if object.kind != PEM_CERTIFICATE:
             continue
-        br_x509_decoder_init(&decoder, NULL, NULL)
-        br_x509_decoder_push(&decoder, object.der, object.len)
-        if br_x509_decoder_get_pkey(&decoder) == NULL:
-            return br_x509_decoder_last_error(&decoder)
-        if id.num == CHAIN_MAX or used > CHAIN_BYTES_MAX:
+        if id.num == CHAIN_MAX:
             return BR_ERR_X509_LIMIT_EXCEEDED
-        if id.num == 0:
-            id.key_type = br_x509_decoder_get_pkey(&decoder).key_type
         id.chain[id.num].data = object.der
         id.chain[id.num].data_len = object.len
+        err = chain_key(&decoder, &id.chain[id.num], ed25519, &found)
+        if err:
+            return err
+        if used > CHAIN_BYTES_MAX:
+            return BR_ERR_X509_LIMIT_EXCEEDED
+        if id.num == 0:
+            id.key_type = found.key_type
         id.num += 1
     text_forget(f)
     return 0 if id.num else BR_ERR_X509_EMPTY_CHAIN
 
-cdef bint client_key(Identity *id, ClientFile *f, bint *matches) noexcept nogil:
+cdef bint client_key(Identity *id, ClientFile *f, bint ed25519, bint *matches) noexcept nogil:
     """The private key of a PEM or DER file into id; its text is wiped. matches: it belongs to the certificate."""
     cdef Pem pem
     cdef PemObject object
-    cdef br_x509_decoder_context leaf
+    cdef br_x509_decoder_context decoder
+    cdef br_x509_pkey leaf
     cdef uint8_t *der = <uint8_t *>malloc(f.len + 4)
     cdef bint good = False
     if der == NULL:
@@ -85,13 +89,10 @@ cdef bint client_key(Identity *id, ClientFile *f, bint *matches) noexcept nogil:
         pem.end = pem.p + f.len
         while pem_next(&pem, der, f.len + 4, &object) == PEM_OK and object.kind != PEM_KEY:
             object.len = 0
-    br_skey_decoder_init(&id.key)
-    br_skey_decoder_push(&id.key, object.der, object.len)
-    good = object.len > 0 and br_skey_decoder_last_error(&id.key) == 0
+    good = signing_key(&id.key, object.der, object.len, ed25519) == 0 and object.len > 0
     if good:
-        br_x509_decoder_init(&leaf, NULL, NULL)
-        br_x509_decoder_push(&leaf, id.chain[0].data, id.chain[0].data_len)
-        matches[0] = key_matches(br_x509_decoder_get_pkey(&leaf), &id.key, object.der, object.len)
+        chain_key(&decoder, &id.chain[0], ed25519, &leaf)
+        matches[0] = key_matches(&leaf, &id.key, object.der, object.len)
     explicit_bzero(der, f.len + 4)
     free(der)
     text_forget(f)
@@ -121,14 +122,14 @@ cdef void key_trust(Key *k) noexcept nogil:
         if chain.err:
             trust_refuse(k, EXIT_SYSTEM, "unable to read certificate chain in", config.certificate_file,
                          chain.err)
-        fault = client_chain(&k.identity, &chain)
+        fault = client_chain(&k.identity, &chain, k.config.version_max > BR_TLS12)
         if fault == BR_ERR_X509_EMPTY_CHAIN:
             trust_refuse(k, EXIT_CONTENT, "unable to find a certificate in", config.certificate_file, 0)
         if fault:
             trust_refuse_bad(k, "unable to read certificate chain in", config.certificate_file, fault)
         if secret.err:
             trust_refuse(k, EXIT_SYSTEM, "unable to read private key in", config.key_file, secret.err)
-        if not client_key(&k.identity, &secret, &matches):
+        if not client_key(&k.identity, &secret, k.config.version_max > BR_TLS12, &matches):
             trust_refuse(k, EXIT_SYSTEM, "unable to read private key in", config.key_file, EINVAL)
         if not matches:
             snprintf(m, sizeof(m), "private key in %.1400s does not match the certificate in", config.key_file)

@@ -66,6 +66,8 @@ cdef unsigned peer_chain(Peer *peer, Anchors *anchors, const char *name, const u
     cdef unsigned err
     cdef int i, count = 0
     br_x509_minimal_init_full(&peer.x509, anchors.list, anchors.num)
+    br_x509_minimal_set_ecdsa(&peer.x509, bw_ec(), bw_ecdsa_vrfy())
+    br_x509_minimal_set_rsa(&peer.x509, bw_rsa_pkcs1_vrfy)
     for i in range(PARTS + 1):
         peer.elements[i].oid = part_oid(i)
         peer.elements[i].buf = peer.part[i]
@@ -201,8 +203,8 @@ cdef bint signature_good(const br_x509_pkey *pk, int hash_id, const uint8_t *dig
     """Whether a digest was signed with the private half of a public key."""
     cdef uint8_t signed_digest[64]
     if pk.key_type == BR_KEYTYPE_EC:
-        return br_ecdsa_vrfy_asn1_get_default()(br_ec_get_default(), digest, digest_len, &pk.key.ec, sig.p, sig.left)
-    return (br_rsa_pkcs1_vrfy_get_default()(sig.p, sig.left, hash_oid(hash_id), digest_len, &pk.key.rsa, signed_digest)
+        return bw_ecdsa_vrfy()(bw_ec(), digest, digest_len, &pk.key.ec, sig.p, sig.left)
+    return (bw_rsa_pkcs1_vrfy(sig.p, sig.left, hash_oid(hash_id), digest_len, &pk.key.rsa, signed_digest)
             and memcmp(signed_digest, digest, digest_len) == 0)
 
 cdef size_t transcript_digest(Transcript *t, int hash_id, uint8_t *digest) noexcept nogil:

@@ -1,13 +1,15 @@
 /*
- * primitives.h - ChaCha20-Poly1305 and X25519 by libsodium behind BearSSL's types, where libsodium was found.
+ * primitives.h - behind BearSSL's types: ChaCha20-Poly1305 and X25519 by libsodium, the P curves and RSA by nettle.
  *
- * libsodium's are constant-time as BearSSL's are, and four times and twice as fast (DESIGN.md, Primitives). The cipher
- * is called for a whole record, so one poly1305 "run" does cipher and tag; the chacha20 function given to it is not used.
+ * Each where it was found, BearSSL's own elsewhere. All are constant-time as BearSSL's are, and faster (DESIGN.md,
+ * Primitives). The cipher is called for a whole record, so one poly1305 "run" does cipher and tag; the chacha20 function
+ * given to it is not used.
  */
 #ifndef BEARWRAP_PRIMITIVES_H
 #define BEARWRAP_PRIMITIVES_H
 
 #include "bearssl.h"
+#include "hs_server.h"
 
 #ifdef BEARWRAP_SODIUM
 #include <string.h>
@@ -66,33 +68,32 @@ bw_set_chapol(br_ssl_engine_context *eng)
 
 /* X25519 (RFC 7748); a point of small order gives zeros, as BearSSL's own function does. */
 static uint32_t
-bw_ec_mul(unsigned char *G, size_t Glen, const unsigned char *x, size_t xlen, int curve)
+bw_x25519_mul(unsigned char *G, size_t Glen, const unsigned char *x, size_t xlen, int curve)
 {
 	unsigned char scalar[32], point[32];
 
-	if (curve != BR_EC_curve25519) {
-		return br_ec_get_default()->mul(G, Glen, x, xlen, curve);
-	}
+	(void)curve;
 	if (Glen != 32 || xlen > 32) {
 		return 0;
 	}
 	memset(scalar, 0, sizeof scalar);
 	memcpy(scalar, x, xlen);
 	memcpy(point, G, 32);
-	if (crypto_scalarmult_curve25519(G, scalar, point) != 0) {
-		memset(G, 0, 32);
-	}
+	memset(G, 0, 32);
+	/* what it returns says only that a point of small order was refused, or that G is zero */
+	if (crypto_scalarmult_curve25519(G, scalar, point)) { }
 	sodium_memzero(scalar, sizeof scalar);
 	return 1;
 }
 
 static size_t
-bw_ec_mulgen(unsigned char *R, const unsigned char *x, size_t xlen, int curve)
+bw_x25519_mulgen(unsigned char *R, const unsigned char *x, size_t xlen, int curve)
 {
 	unsigned char scalar[32];
 
-	if (curve != BR_EC_curve25519 || xlen > 32) {
-		return br_ec_get_default()->mulgen(R, x, xlen, curve);
+	(void)curve;
+	if (xlen > 32) {
+		return 0;
 	}
 	memset(scalar, 0, sizeof scalar);
 	memcpy(scalar, x, xlen);
@@ -101,7 +102,72 @@ bw_ec_mulgen(unsigned char *R, const unsigned char *x, size_t xlen, int curve)
 	return 32;
 }
 
-/* BearSSL's curves with libsodium's X25519 among them; bw_sodium_init comes first. */
+/* Ed25519 (RFC 8032): the key is the seed with the public key behind it. */
+enum { BW_ED25519 = 1 };
+
+static int
+bw_ed25519_key(unsigned char *key, const unsigned char *seed)
+{
+	unsigned char public_half[32];
+
+	return crypto_sign_ed25519_seed_keypair(public_half, key, seed) == 0;
+}
+
+static int
+bw_ed25519_sign(unsigned char *sig, const void *message, size_t n, const unsigned char *key)
+{
+	return crypto_sign_ed25519_detached(sig, NULL, message, n, key) == 0;
+}
+
+static int
+bw_ed25519_verify(const unsigned char *sig, const void *message, size_t n, const unsigned char *point)
+{
+	return crypto_sign_ed25519_verify_detached(sig, message, n, point) == 0;
+}
+#else
+enum { BW_ED25519 = 0 };
+static int bw_ed25519_key(unsigned char *k, const unsigned char *s) { (void)k; (void)s; return 0; }
+static int bw_ed25519_sign(unsigned char *s, const void *m, size_t n, const unsigned char *k)
+{ (void)s; (void)m; (void)n; (void)k; return 0; }
+static int bw_ed25519_verify(const unsigned char *s, const void *m, size_t n, const unsigned char *k)
+{ (void)s; (void)m; (void)n; (void)k; return 0; }
+static int bw_sodium_init(void) { return 1; }
+static const char *bw_sodium_version(void) { return ""; }
+static void bw_set_chapol(br_ssl_engine_context *eng) { br_ssl_engine_set_default_chapol(eng); }
+#define bw_x25519_mul br_ec_get_default()->mul
+#define bw_x25519_mulgen br_ec_get_default()->mulgen
+#endif
+
+#ifdef BEARWRAP_NETTLE
+#include "bignum.h"
+static br_ecdsa_sign bw_ecdsa_sign(void) { return &bw_curve_sign_asn1; }
+static br_ecdsa_vrfy bw_ecdsa_vrfy(void) { return &bw_curve_vrfy_asn1; }
+static br_rsa_private bw_rsa_private(void) { return &bw_rsa_root; }
+static br_rsa_public bw_rsa_public(void) { return &bw_rsa_power; }
+#else
+static const char *bw_nettle_version(void) { return ""; }
+static const char *bw_gmp_version(void) { return ""; }
+static br_ecdsa_sign bw_ecdsa_sign(void) { return br_ecdsa_sign_asn1_get_default(); }
+static br_ecdsa_vrfy bw_ecdsa_vrfy(void) { return br_ecdsa_vrfy_asn1_get_default(); }
+static br_rsa_private bw_rsa_private(void) { return br_rsa_private_get_default(); }
+static br_rsa_public bw_rsa_public(void) { return br_rsa_public_get_default(); }
+#define bw_curve_mul br_ec_get_default()->mul
+#define bw_curve_mulgen br_ec_get_default()->mulgen
+#endif
+
+static uint32_t
+bw_ec_mul(unsigned char *G, size_t Glen, const unsigned char *x, size_t xlen, int curve)
+{
+	return curve == BR_EC_curve25519 ? bw_x25519_mul(G, Glen, x, xlen, curve) : bw_curve_mul(G, Glen, x, xlen, curve);
+}
+
+static size_t
+bw_ec_mulgen(unsigned char *R, const unsigned char *x, size_t xlen, int curve)
+{
+	return curve == BR_EC_curve25519 ? bw_x25519_mulgen(R, x, xlen, curve) : bw_curve_mulgen(R, x, xlen, curve);
+}
+
+/* BearSSL's curves with the faster ones among them; bw_sodium_init comes first. */
 static const br_ec_impl *
 bw_ec(void)
 {
@@ -114,12 +180,28 @@ bw_ec(void)
 	}
 	return &curves;
 }
-#else
-static int bw_sodium_init(void) { return 1; }
-static const br_ec_impl *bw_ec(void) { return br_ec_get_default(); }
-static const char *bw_sodium_version(void) { return ""; }
-static void bw_set_chapol(br_ssl_engine_context *eng) { br_ssl_engine_set_default_chapol(eng); }
-#endif
+
+/* br_rsa_pkcs1_sign over the faster private operation. */
+static uint32_t
+bw_rsa_pkcs1_sign(const unsigned char *hash_oid, const unsigned char *hash, size_t hash_len,
+	const br_rsa_private_key *sk, unsigned char *x)
+{
+	return br_rsa_pkcs1_sig_pad(hash_oid, hash, hash_len, sk->n_bitlen, x) && bw_rsa_private()(x, sk);
+}
+
+/* br_rsa_pkcs1_vrfy likewise. */
+static uint32_t
+bw_rsa_pkcs1_vrfy(const unsigned char *x, size_t xlen, const unsigned char *hash_oid, size_t hash_len,
+	const br_rsa_public_key *pk, unsigned char *hash_out)
+{
+	unsigned char sig[512];
+
+	if (xlen > sizeof sig) {
+		return 0;
+	}
+	memcpy(sig, x, xlen);
+	return bw_rsa_public()(sig, xlen, pk) && br_rsa_pkcs1_sig_unpad(sig, xlen, hash_oid, hash_len, hash_out);
+}
 
 #ifdef BEARWRAP_SYSTEM_BEARSSL
 enum { BW_VENDORED = 0 };

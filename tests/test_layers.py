@@ -38,7 +38,7 @@ ALLOWED_OUTSIDE = {"posix", "sys", "__future__", "collections.abc", "types"}  # 
 # the compiled half: groups in the order of their layers; a part may use its own group and the groups before it
 GROUPS = [
     ["limits", "alert", "cursor", "der", "extension", "extension13", "hello", "names", "address", "altname", "pem",
-     "certificate", "anchors", "hash", "hkdf", "schedule", "records", "protect", "serverflight", "wire13", "flight13",
+     "certificate", "anchors", "hash", "pss", "schemes", "hkdf", "schedule", "records", "protect", "serverflight", "wire13", "flight13",
      "serverhello13", "select13"],
     ["log", "proxyline", "jail", "sandbox", "seccomp", "config", "descriptors", "ring", "port"],
     ["prog"],
@@ -47,7 +47,7 @@ GROUPS = [
      "nethandshake", "netrun", "netclear", "netend"],
     ["connection", "clientrun"],
     ["worker", "listen", "waiting", "supervisor", "status", "serve"],
-    ["face", "clientface", "tls13face", "serveface"],
+    ["face", "primitiveface", "clientface", "tls13face", "serveface"],
 ]
 KEY, NET = GROUPS[3], GROUPS[4]
 TCP = ["resolver", "dial", "relay", "tcp"]  # tlswrapper-tcp

@@ -33,12 +33,15 @@ def start(args: Sequence[bytes], log: Log) -> int:
     if rest != [b"version"]:
         raise UsageError()
     facts = _bear.build_facts()
-    sodium = facts["sodium"].decode()
+    sodium, nettle = facts["sodium"].decode(), facts["nettle"].decode()
     lines = [
         programs.version_text().rstrip(),
         "BearSSL 0.6, " + ("vendored" if facts["vendored"] else "the system's (no downgrade marker in ServerHello)"),
         "ChaCha20-Poly1305, X25519: "
-        + ("libsodium " + sodium if sodium else "BearSSL's own (about four times slower)"),
+        + ("libsodium " + sodium if sodium else "BearSSL's own (about four times slower, and no Ed25519)"),
+        "P-256, P-384, P-521, RSA signatures: "
+        + (f"nettle {nettle}, GMP {facts['gmp'].decode()}" if nettle else
+           "BearSSL's own (signatures about six and two times slower)"),
     ]
     write(1, "\n".join(lines) + "\n")
     return 0

@@ -1,10 +1,10 @@
 """What a secret may look like in memory, as byte strings to search for.
 
-A number is looked for as bytes, big end and little end first, and as the limbs of BearSSL's big integers: 31-bit
-limbs in 32-bit words (i31), 62-bit limbs in 64-bit words (i62), 30-bit limbs in 32-bit words (its P-256 and
-Curve25519 code), and 31-bit limbs in Montgomery form for the P-384 and P-521 field. A secret that has been an HMAC
-key is also looked for as the two padded keys and the two hash states that stand for it (RFC 2104 section 2): who
-has the states can do with them what the key can do.
+A number is looked for as bytes, big end and little end first (nettle's limbs), and as the limbs of BearSSL's big
+integers: 31-bit limbs in 32-bit words (i31), 62-bit limbs in 64-bit words (i62), 30-bit limbs in 32-bit words (its
+P-256 and Curve25519 code), and in Montgomery form: 31-bit limbs for the P-384 and P-521 field, nettle's for P-256. A
+secret that has been an HMAC key is also looked for as the two padded keys and the two hash states that stand for it
+(RFC 2104 section 2): who has the states can do with them what the key can do.
 
 Every form is cut into pieces of 16 bytes, so that the remains of a value that was partly overwritten are found too:
 a run of 31 bytes or more that has stayed holds a whole piece.
@@ -12,22 +12,22 @@ a run of 31 bytes or more that has stayed holds a whole piece.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from tests.unit.bearssl_cffi import Bear
+from tests.unit.curves import ORDERS, PRIMES
 from tests.wire.client import Client
 from tests.wire.names import TLS12, Group
 
 PIECE = 16
 Needles = dict[str, bytes]
 
-_FIELDS = {  # the primes of the curves whose code works in Montgomery form (SEC 2 sections 2.5 and 2.6)
-    Group.SECP384R1: 2**384 - 2**128 - 2**96 + 2**32 - 1,
-    Group.SECP521R1: 2**521 - 1,
-}
+_FIELDS = {group: PRIMES[group.name.lower()] for group in (Group.SECP256R1, Group.SECP384R1, Group.SECP521R1)}
 
 
 def pieces(name: str, data: bytes) -> Needles:
@@ -61,7 +61,9 @@ def number(name: str, value: int, size: int) -> Needles:
 
 
 def montgomery(name: str, value: int, prime: int) -> Needles:
-    """A field element times R, R being 2 to the 31 bits of each limb (BearSSL's i31)."""
+    """A field element times R, R being 2 to the bits of all limbs (BearSSL's i31; nettle's P-256)."""
+    if prime.bit_length() == 256:
+        return pieces(f"{name} montgomery", ((value << 256) % prime).to_bytes(32, "little"))
     count = (prime.bit_length() + 30) // 31
     return pieces(f"{name} montgomery", limbs((value << 31 * count) % prime, 31, 4, count - 1))
 
@@ -94,6 +96,18 @@ def private_key(key: object) -> Needles:
         return found
     assert isinstance(key, EllipticCurvePrivateKey)
     return number("d", key.private_numbers().private_value, (key.key_size + 7) // 8)
+
+
+def nonce(client: Client, key: EllipticCurvePrivateKey) -> Needles:
+    """The k of the signature that the server made, which with the signature is as good as the key; and its inverse."""
+    exchange, secret = client.key_exchange, key.private_numbers().private_value
+    order, size = ORDERS[key.curve.name], (key.key_size + 7) // 8
+    hash_name = {2: "sha1", 4: "sha256", 5: "sha384", 6: "sha512"}[(exchange.scheme or 0x200) >> 8]
+    covered = client.hello.random + client.server.random + exchange.params
+    digest = hashlib.new(hash_name, covered).digest()[:size]
+    r, s = decode_dss_signature(exchange.signature)
+    k = (int.from_bytes(digest, "big") + r * secret) * pow(s, -1, order) % order
+    return number("nonce", k, size) | number("inverted nonce", pow(k, -1, order), size)
 
 
 def key_text(pem: str) -> Needles:

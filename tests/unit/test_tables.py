@@ -336,4 +336,5 @@ def test_the_tables_are_fresh_each_time() -> None:
 def test_build_facts() -> None:
     facts = _bear.build_facts()
     assert isinstance(facts["vendored"], bool)
-    assert re.fullmatch(rb"(\d+(\.\d+)+)?", facts["sodium"])
+    for library in ("sodium", "nettle", "gmp"):
+        assert re.fullmatch(rb"(\d+(\.\d+)+)?", facts[library])  # type: ignore[literal-required]

@@ -1,0 +1,128 @@
+# schemes - the signatures of TLS 1.3 (RFC 8446 section 4.2.3), a row of bw_schemes each; and the private keys for them.
+#
+#   scheme_sign(&key, scheme, message, n, &rng, sig)            length of the signature, 0 when the key cannot
+#   scheme_verify(&public, scheme, message, n, sig, sig_len)    public: of a certificate (certificate_parts)
+#
+# Ed25519 is libsodium's: without it no such key is taken, and no such signature is good. BearSSL judges no chain with
+# an Ed25519 key or signature in it, nor one with RSASSA-PSS keys (rsa_pss_pss_*), so a peer cannot show them to us.
+
+cdef enum:
+    SIGNATURE_MAX = SERVER_KEY_MAX
+
+cdef struct SigningKey:
+    int key_type                    # BR_KEYTYPE_RSA, BR_KEYTYPE_EC or BW_KEYTYPE_ED25519; 0 for none
+    br_skey_decoder_context decoder # the first two
+    uint8_t ed25519[64]             # seed and public key
+
+cdef bint ed25519_seed(const uint8_t *der, size_t n, uint8_t *seed) noexcept nogil:
+    """The seed in a PKCS#8 key (RFC 8410 section 7, RFC 5958); False for a key of another kind."""
+    cdef Cursor c = cursor_over(der, n)
+    cdef Cursor fields = der_take(&c, DER_SEQUENCE)
+    cdef Cursor version = der_take(&fields, DER_INTEGER)
+    cdef Cursor algorithm = der_take(&fields, DER_SEQUENCE)
+    cdef Cursor oid = der_take(&algorithm, DER_OID)
+    cdef Cursor outer = der_take(&fields, DER_OCTET_STRING)
+    cdef Cursor inner = der_take(&outer, DER_OCTET_STRING)
+    if der_at(&fields, 0xA0):                       # attributes
+        der_take(&fields, 0xA0)
+    if der_at(&fields, 0x81):                       # publicKey, of version 2
+        der_take(&fields, 0x81)
+    if c.bad or c.left or fields.bad or fields.left or outer.bad or outer.left or inner.bad or inner.left != 32 \
+            or algorithm.left or not der_equals(&oid, b"\x2b\x65\x70", 3) or version.left != 1 or version.p[0] > 1:
+        return False
+    memcpy(seed, inner.p, 32)
+    return True
+
+cdef int signing_key(SigningKey *key, const uint8_t *der, size_t n, bint ed25519) noexcept nogil:
+    """Take a private key's DER; 0 or a BearSSL error. ed25519: such a key may be taken."""
+    cdef uint8_t seed[32]
+    cdef int err
+    memset(key, 0, sizeof(SigningKey))
+    if ed25519 and BW_ED25519 and ed25519_seed(der, n, seed):
+        if bw_ed25519_key(key.ed25519, seed):
+            key.key_type = BW_KEYTYPE_ED25519
+        explicit_bzero(seed, 32)
+        return 0
+    br_skey_decoder_init(&key.decoder)
+    br_skey_decoder_push(&key.decoder, der, n)
+    err = br_skey_decoder_last_error(&key.decoder)
+    if err == 0:
+        key.key_type = br_skey_decoder_key_type(&key.decoder)
+    return err
+
+cdef size_t pss_sign(const br_rsa_private_key *rsa, int hash_id, const uint8_t *digest, br_hmac_drbg_context *rng,
+                     uint8_t *sig) noexcept nogil:
+    """RSASSA-PSS-SIGN (RFC 8017 section 8.1.1)."""
+    cdef uint8_t salt[HASH_MAX]
+    cdef size_t n = (rsa.n_bitlen + 7) // 8
+    if n > SIGNATURE_MAX:
+        return 0
+    br_hmac_drbg_generate(rng, salt, hash_size(hash_id))
+    if not pss_encode(hash_id, digest, salt, sig, rsa.n_bitlen) or not bw_rsa_private()(sig, rsa):
+        return 0
+    return n
+
+cdef bint pss_verify(const br_rsa_public_key *rsa, int hash_id, const uint8_t *digest, const uint8_t *sig,
+                     size_t n) noexcept nogil:
+    """RSASSA-PSS-VERIFY (RFC 8017 section 8.1.2)."""
+    cdef uint8_t em[SIGNATURE_MAX]
+    cdef const uint8_t *modulus = rsa.n
+    cdef size_t len = rsa.nlen, bits
+    cdef uint8_t top
+    while len and modulus[0] == 0:
+        modulus += 1
+        len -= 1
+    if len == 0 or n != len or n > SIGNATURE_MAX:
+        return False
+    bits = 8 * len
+    top = modulus[0]
+    while not top & 0x80:
+        top = <uint8_t>(top << 1)
+        bits -= 1
+    memcpy(em, sig, n)
+    return bw_rsa_public()(em, n, rsa) and pss_check(hash_id, digest, em, bits)
+
+cdef bint der_signature(const uint8_t *sig, size_t n) noexcept nogil:
+    """Whether an ECDSA signature is DER: BearSSL's decoder takes longer forms too (RFC 3279 section 2.2.3)."""
+    cdef Cursor c = cursor_over(sig, n)
+    cdef Cursor pair = der_take(&c, DER_SEQUENCE)
+    cdef Cursor number
+    cdef int i
+    for i in range(2):
+        number = der_take(&pair, DER_INTEGER)
+        if number.left == 0 or number.p[0] & 0x80 or (number.left > 1 and number.p[0] == 0 and number.p[1] < 0x80):
+            return False
+    return not c.bad and c.left == 0 and not pair.bad and pair.left == 0
+
+cdef size_t scheme_sign(const SigningKey *key, int scheme, const uint8_t *message, size_t n, br_hmac_drbg_context *rng,
+                        uint8_t *sig) noexcept nogil:
+    """Sign; sig has SIGNATURE_MAX bytes. Security: the caller wipes the stack."""
+    cdef const bw_scheme *row = scheme_row(scheme)
+    cdef const br_ec_private_key *ec
+    cdef uint8_t digest[HASH_MAX]
+    if row == NULL or row.key_type != key.key_type:
+        return 0
+    if row.key_type == BW_KEYTYPE_ED25519:
+        return 64 if bw_ed25519_sign(sig, message, n, key.ed25519) else 0
+    hash_once(row.hash_id, message, n, digest)
+    if row.key_type == BR_KEYTYPE_RSA:
+        return pss_sign(br_skey_decoder_get_rsa(&key.decoder), row.hash_id, digest, rng, sig)
+    ec = br_skey_decoder_get_ec(&key.decoder)
+    if ec.curve != row.curve:
+        return 0
+    return bw_ecdsa_sign()(bw_ec(), hash_class(row.hash_id), digest, ec, sig)
+
+cdef bint scheme_verify(const br_x509_pkey *key, int scheme, const uint8_t *message, size_t n, const uint8_t *sig,
+                        size_t sig_len) noexcept nogil:
+    """Whether a signature is good, and of a scheme that fits the key."""
+    cdef const bw_scheme *row = scheme_row(scheme)
+    cdef uint8_t digest[HASH_MAX]
+    if row == NULL or row.key_type != key.key_type:
+        return False
+    if row.key_type == BW_KEYTYPE_ED25519:
+        return key.key.ec.qlen == 32 and sig_len == 64 and bw_ed25519_verify(sig, message, n, key.key.ec.q)
+    hash_once(row.hash_id, message, n, digest)
+    if row.key_type == BR_KEYTYPE_RSA:
+        return pss_verify(&key.key.rsa, row.hash_id, digest, sig, sig_len)
+    return (key.key.ec.curve == row.curve and der_signature(sig, sig_len)
+            and bw_ecdsa_vrfy()(bw_ec(), digest, hash_size(row.hash_id), &key.key.ec, sig, sig_len))
