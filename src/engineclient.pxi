@@ -124,6 +124,8 @@ cdef void identity_choose(const br_ssl_client_certificate_class **pctx, const br
     cdef bint ec = engine.chain_key_type == BR_KEYTYPE_EC
     cdef uint32_t hashes = (auth_types >> 8 if ec else auth_types) & 0xff
     memset(choices, 0, sizeof(br_ssl_client_certificate))
+    if engine.chain_key_type == BW_KEYTYPE_ED25519:     # of TLS 1.3 alone
+        return
     # bit 0 of RSA's: MD5 and SHA-1 together, before TLS 1.2
     if identity_hash(hashes) == 0 and (ec or not hashes & 1):
         return

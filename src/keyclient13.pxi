@@ -10,25 +10,18 @@ cdef int identity_scheme13(Identity *id, Cursor schemes) noexcept nogil:
     if id.num == 0:
         return 0
     if id.key_type == BR_KEYTYPE_EC:
-        return scheme13_for(schemes, id.key_type, br_skey_decoder_get_ec(&id.key).curve, 0)
-    return 0
-
-cdef size_t signature13(Identity *id, int scheme, const uint8_t *content, size_t n, uint8_t *sig) noexcept nogil:
-    """The signature's length, 0 when the key cannot."""
-    cdef uint8_t digest[64]
-    cdef int hash_id = scheme_row(scheme).hash_id
-    return sign_digest(id, hash_id, digest, hash_once(hash_id, content, n, digest), sig)
+        return scheme13_for(schemes, id.key_type, br_skey_decoder_get_ec(&id.key.decoder).curve, 0)
+    if id.key_type == BR_KEYTYPE_RSA:
+        return scheme13_for(schemes, id.key_type, 0, (br_skey_decoder_get_rsa(&id.key.decoder).n_bitlen + 7) // 8)
+    return scheme13_for(schemes, id.key_type, 0, 0)
 
 cdef int signature13_error(const br_x509_pkey *pk, int scheme, const uint8_t *content, size_t n,
                            Cursor sig) noexcept nogil:
     """0, or a BearSSL error: a scheme for another key, or a wrong signature."""
     cdef const bw_scheme *row = scheme_row(scheme)
-    cdef uint8_t digest[64]
-    cdef size_t size
     if row.key_type != pk.key_type or (row.key_type == BR_KEYTYPE_EC and row.curve != pk.key.ec.curve):
         return BR_ERR_INVALID_ALGORITHM
-    size = hash_once(row.hash_id, content, n, digest)
-    return 0 if signature_good(pk, row.hash_id, digest, size, sig) else BR_ERR_BAD_SIGNATURE
+    return 0 if scheme_verify(pk, scheme, content, n, sig.p, sig.left) else BR_ERR_BAD_SIGNATURE
 
 cdef const uint8_t *client13_body(const uint8_t *m, size_t n, int kind) noexcept nogil:
     """The body of a whole message of this kind; another one ends key."""
@@ -199,7 +192,7 @@ cdef void client13_flight(Key *k) noexcept nogil:
     """Certificate, CertificateVerify, as the server has asked for them, and Finished (section 4.4)."""
     cdef uint8_t digest[SECRET_MAX]
     cdef uint8_t content[VERIFY_CONTENT_MAX]
-    cdef uint8_t sig[SERVER_KEY_MAX + 8]
+    cdef uint8_t sig[SIGNATURE_MAX]
     cdef Writer w = writer_over(key_reply, sizeof(key_reply))
     cdef size_t n
     cdef int hash_id = k.suite.prf_id
@@ -210,7 +203,7 @@ cdef void client13_flight(Key *k) noexcept nogil:
         client13_send(k, w.start, w.n)
         if k.scheme:
             n = verify13_content(False, digest, transcript13_digest(&k.transcript13, hash_id, digest), content)
-            n = signature13(&k.identity, k.scheme, content, n, sig)
+            n = scheme_sign(&k.identity.key, k.scheme, content, n, &k.rng, sig)
             bw_test_stop("sign")
             if n == 0:
                 key_end()

@@ -1,7 +1,7 @@
 # netclient13 - a client's handshake in TLS 1.3: the ClientHello for every version, and the server's flight.
 #
 # BearSSL's engine makes a ClientHello for TLS 1.2; ours is that one with a session id, suites and extensions of TLS 1.3
-# added. What the engine has hashed and will go on from is then put right: it keeps its random, and knows of no session.
+# added, and the groups in our order. What the engine has hashed and will go on from is then put right: it keeps its random, and knows of no session.
 # A ServerHello of TLS 1.3 leaves the engine behind.
 
 cdef struct Offer:
@@ -27,8 +27,22 @@ cdef void put_offered_schemes(Writer *w, Cursor base) noexcept nogil:
     inner = open_vector(w, 2)
     put_bytes(w, list.p, list.left)
     for i in range(BW_SCHEMES):
-        if not lists_u16(list, bw_schemes[i].id):
+        # no certificate with an Ed25519 key can be verified
+        if bw_schemes[i].key_type != BW_KEYTYPE_ED25519 and not lists_u16(list, bw_schemes[i].id):
             put(w, bw_schemes[i].id, 2)
+    close_vector(w, inner, 2)
+    close_vector(w, outer, 2)
+
+cdef void put_offered_groups(Writer *w, uint32_t groups) noexcept nogil:
+    """supported_groups in our order of preference; the engine's is that of the numbers."""
+    cdef size_t outer, inner
+    cdef int i
+    put(w, 10, 2)
+    outer = open_vector(w, 2)
+    inner = open_vector(w, 2)
+    for i in range(BW_GROUPS):
+        if (groups >> bw_groups[i].id) & 1:
+            put(w, bw_groups[i].id, 2)
     close_vector(w, inner, 2)
     close_vector(w, outer, 2)
 
@@ -87,6 +101,8 @@ cdef bint offer_build(Net *net, Cursor cookie) noexcept nogil:
         extension = take_vector(&list, 2)
         if kind == 13:
             put_offered_schemes(&w, extension)
+        elif kind == 10:
+            put_offered_groups(&w, net.config.groups)
         else:
             put(&w, kind, 2)
             put_vector(&w, 2, extension.p, extension.left)
