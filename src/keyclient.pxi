@@ -215,7 +215,7 @@ cdef size_t key_encrypt(Key *k, uint8_t *secret) noexcept nogil:
         n -= 1
     if n < 59 or n > SERVER_KEY_MAX:
         key_end()
-    put_uint(secret, k.config.version_max, 2)
+    put_uint(secret, BR_TLS12 if k.config.version_max > BR_TLS12 else k.config.version_max, 2)   # as the ClientHello says
     br_hmac_drbg_generate(&k.rng, secret + 2, 46)
     x[0] = 0
     x[1] = 2

@@ -17,6 +17,43 @@ cdef bint client_awaits(Net *net, int kind) noexcept nogil:
         net.await_ = AWAIT_DONE
     return net.await_ == kind
 
+cdef void client_feed_as(Net *net, const uint8_t *message, size_t n) noexcept nogil:
+    """Give the engine, which knows no extension of ours, another form of the message; the real one is what it hashes."""
+    cdef br_multihash_context before = engine.eng.mhash
+    engine_feed(22, net.version, message, n)
+    engine.eng.mhash = before
+    br_multihash_update(&engine.eng.mhash, net_message, net.message_len)
+
+cdef void client_feed_hello(Net *net, ServerHello *h) noexcept nogil:
+    """A ServerHello without the record_size_limit that the engine did not offer."""
+    cdef uint8_t m[4 + HANDSHAKE_MAX]
+    cdef Cursor base = cursor_over(net_message + 4, net.message_len - 4)
+    cdef Writer w = writer_over(m, sizeof(m))
+    cdef size_t head = 38 + h.session.left, message = open_message(&w, MSG_SERVER_HELLO), vector
+    cdef Cursor list, extension
+    cdef uint32_t kind
+    put_bytes(&w, take(&base, head), head)
+    list = take_vector(&base, 2)
+    vector = open_vector(&w, 2)
+    while list.left:
+        kind = take_uint(&list, 2)
+        extension = take_vector(&list, 2)
+        if kind != 28:
+            put(&w, kind, 2)
+            put_vector(&w, 2, extension.p, extension.left)
+    close_vector(&w, vector, 2)
+    close_message(&w, message)
+    engine.record_limit = PLAINTEXT_MAX if h.record_limit > PLAINTEXT_MAX else h.record_limit
+    client_feed_as(net, m, w.n)
+
+cdef void client_feed_params(Net *net) noexcept nogil:
+    """A ServerKeyExchange with RSA-PSS as one with PKCS#1: key verifies what there is."""
+    cdef uint8_t m[4 + HANDSHAKE_MAX]
+    memcpy(m, net_message, net.message_len)
+    m[8 + m[7]] = br_sha256_ID
+    m[9 + m[7]] = 1
+    client_feed_as(net, m, net.message_len)
+
 cdef void client_message(Net *net) noexcept nogil:
     """A whole message that was awaited is in net_message: check it, give it to the engine, await the next."""
     cdef const uint8_t *body = net_message + 4
@@ -54,7 +91,12 @@ cdef void client_message(Net *net) noexcept nogil:
         engine.signed_len = n
     if net.await_ != AWAIT_FINISHED:
         engine_note(net_message, net.message_len)
-    engine_feed(22, net.version, net_message, net.message_len)
+    if net.await_ == AWAIT_SERVER_HELLO and hello.record_limit:
+        client_feed_hello(net, &hello)
+    elif net.await_ == AWAIT_PARAMS and net.version >= BR_TLS12 and body[4 + body[3]] == PSS_SCHEME:
+        client_feed_params(net)
+    else:
+        engine_feed(22, net.version, net_message, net.message_len)
     if net.await_ == AWAIT_SERVER_HELLO:
         net.await_ = AWAIT_CERTIFICATE
     elif net.await_ == AWAIT_CERTIFICATE:
