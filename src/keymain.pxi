@@ -56,9 +56,9 @@ cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept 
         key_forget_master(k)
     elif op.op == BW_OP_BEGIN:
         key_go(k, NULL, 0)
-    elif op.op == BW_OP_SHARE13:
+    elif op.op == BW_OP_SHARE13 or op.op == BW_OP_SHARE_AGAIN13:
         key_share13(k, (<int>p[0] << 8) | p[1])
-    elif op.op == BW_OP_HELLO13:
+    elif op.op == BW_OP_HELLO13 or op.op == BW_OP_HELLO_AGAIN13:
         key_hello13(k, p, n)
     elif op.op == BW_OP_RETRY13:
         key_retry13(k, p, n)

@@ -118,7 +118,7 @@ cdef bint offer_share(Net *net, int group) noexcept nogil:
     cdef uint8_t request[2]
     cdef ssize_t n
     put_uint(request, group, 2)
-    n = ask(BW_OP_SHARE13, request, 2)
+    n = ask(BW_OP_SHARE_AGAIN13 if o.offered.retried else BW_OP_SHARE13, request, 2)
     if n < 1 or port_reply[0] != STATUS_OK or <size_t>n > sizeof(o.point):
         return False
     memcpy(o.point, answer(), <size_t>n)
@@ -136,7 +136,7 @@ cdef void offer_send(Net *net, int version) noexcept nogil:
     put_uint(p + 3, <uint32_t>o.hello_len, 2)
     memcpy(p + RECORD_HEADER, o.hello, o.hello_len)
     net.out_len += RECORD_HEADER + o.hello_len
-    port_send(net.port, BW_OP_HELLO13, o.hello, o.hello_len)
+    port_send(net.port, BW_OP_HELLO_AGAIN13 if o.offered.retried else BW_OP_HELLO13, o.hello, o.hello_len)
 
 cdef bint offer_first(Net *net) noexcept nogil:
     """Our first ClientHello in place of the engine's, which has just made its own; False when something fails."""

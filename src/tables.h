@@ -225,7 +225,7 @@ enum bw_op_id {
 	BW_OP_END_INPUT, BW_OP_DROP_OUTPUT,
 	BW_OP_TRUST, BW_OP_SERVER_CHAIN, BW_OP_SERVER_PARAMS, BW_OP_AGREE, BW_OP_CLIENT_SIGN,
 	BW_OP_SEND_FINISHED, BW_OP_AWAIT_FINISHED, BW_OP_OPEN_FINISHED, BW_OP_BEGIN,
-	BW_OP_SHARE13, BW_OP_HELLO13, BW_OP_RETRY13, BW_OP_AGREE13, BW_OP_OPEN13, BW_OP_EXTENSIONS13, BW_OP_REQUEST13,
+	BW_OP_SHARE13, BW_OP_HELLO13, BW_OP_RETRY13, BW_OP_SHARE_AGAIN13, BW_OP_HELLO_AGAIN13, BW_OP_AGREE13, BW_OP_OPEN13, BW_OP_EXTENSIONS13, BW_OP_REQUEST13,
 	BW_OP_SERVER_CHAIN13, BW_OP_SERVER_VERIFY13, BW_OP_FINISH13, BW_OP_UPDATE13, BW_OP_CLOSE_INPUT, BW_OP_LAST
 };
 enum bw_key_state {
@@ -233,8 +233,8 @@ enum bw_key_state {
 	BW_CLIENT_FINISHED, BW_OPENED, BW_SERVER_FINISHED, BW_RUNNING,
 	BW_CLIENT_START, BW_TRUSTING, BW_CHAIN_GOOD, BW_PARAMS_GOOD, BW_AGREED, BW_SIGNED, BW_FINISHED_SENT,
 	BW_FINISHED_DUE, BW_FINISHED_OPENED,
-	BW_SHARED13, BW_HELLO13, BW_RETRIED13, BW_AGREED13, BW_EXTENDED13, BW_REQUESTED13, BW_CHAIN_GOOD13, BW_VERIFIED13,
-	BW_FINISHED13
+	BW_SHARED13, BW_HELLO13, BW_RETRIED13, BW_SHARED_AGAIN13, BW_HELLO_AGAIN13, BW_AGREED13, BW_EXTENDED13, BW_REQUESTED13,
+	BW_CHAIN_GOOD13, BW_VERIFIED13, BW_FINISHED13
 };
 typedef struct {
 	uint8_t op; const char *name; uint32_t request_min, request_max; uint64_t after; uint8_t then; uint8_t replies;
@@ -285,27 +285,31 @@ static const bw_op bw_ops[] = {
 	{ BW_OP_BEGIN, "begin", 0, 0, BW_IN(BW_FINISHED_OPENED) | BW_IN(BW_FINISHED13), BW_RUNNING, 0,
 	  "nothing in; prog starts, application data flows" },
 	/* the client's handshake in TLS 1.3: handshake messages in, which key hashes and checks itself */
-	{ BW_OP_SHARE13, "share13", 2, 2, BW_IN(BW_TRUSTING) | BW_IN(BW_RETRIED13), BW_SHARED13, 1,
+	{ BW_OP_SHARE13, "share13", 2, 2, BW_IN(BW_TRUSTING), BW_SHARED13, 1,
 	  "group in; key's fresh public point out" },
-	{ BW_OP_HELLO13, "hello13", 46, 4096, BW_IN(BW_SHARED13) | BW_IN(BW_RETRIED13), BW_HELLO13, 0,
-	  "our ClientHello, which must hold key's point" },
+	{ BW_OP_HELLO13, "hello13", 46, 4096, BW_IN(BW_SHARED13), BW_HELLO13, 0,
+	  "our ClientHello in; it must hold key's point" },
 	{ BW_OP_RETRY13, "retry13", 44, 2052, BW_IN(BW_HELLO13), BW_RETRIED13, 0,
-	  "the server's HelloRetryRequest, once" },
-	{ BW_OP_AGREE13, "agree13", 44, 2052, BW_IN(BW_HELLO13), BW_AGREED13, 1,
-	  "the ServerHello; verdict on its share out; from here on key seals and opens under handshake keys" },
+	  "the server's HelloRetryRequest in; our first ClientHello becomes a hash" },
+	{ BW_OP_SHARE_AGAIN13, "share-again13", 2, 2, BW_IN(BW_RETRIED13), BW_SHARED_AGAIN13, 1,
+	  "the group that it asks for in; another fresh point out" },
+	{ BW_OP_HELLO_AGAIN13, "hello-again13", 46, 4096, BW_IN(BW_RETRIED13) | BW_IN(BW_SHARED_AGAIN13), BW_HELLO_AGAIN13, 0,
+	  "our second ClientHello in; with the first share where a cookie alone was asked for" },
+	{ BW_OP_AGREE13, "agree13", 44, 2052, BW_IN(BW_HELLO13) | BW_IN(BW_HELLO_AGAIN13), BW_AGREED13, 1,
+	  "the ServerHello in; verdict on its share out; handshake keys protect what follows" },
 	{ BW_OP_OPEN13, "open13", 0, 0, BW_IN(BW_AGREED13) | BW_IN(BW_EXTENDED13) | BW_IN(BW_REQUESTED13)
 	  | BW_IN(BW_CHAIN_GOOD13) | BW_IN(BW_VERIFIED13), BW_SAME, 1,
 	  "nothing in; the one record in the ring opened: type and text out, or the alert that refuses it, as by open" },
 	{ BW_OP_EXTENSIONS13, "extensions13", 6, 2052, BW_IN(BW_AGREED13), BW_EXTENDED13, 0,
-	  "the server's EncryptedExtensions" },
+	  "the server's EncryptedExtensions in; its record_size_limit holds from here on" },
 	{ BW_OP_REQUEST13, "request13", 8, 65540, BW_IN(BW_EXTENDED13), BW_REQUESTED13, 0,
-	  "the server's CertificateRequest" },
+	  "the server's CertificateRequest in; key chooses what it will sign with" },
 	{ BW_OP_SERVER_CHAIN13, "server-chain13", 8, 65540, BW_IN(BW_EXTENDED13) | BW_IN(BW_REQUESTED13), BW_CHAIN_GOOD13, 1,
-	  "the server's Certificate; verdict out" },
+	  "the server's Certificate in; verdict out" },
 	{ BW_OP_SERVER_VERIFY13, "server-verify13", 8, 2052, BW_IN(BW_CHAIN_GOOD13), BW_VERIFIED13, 1,
-	  "the server's CertificateVerify; verdict out, over the transcript that key has" },
+	  "the server's CertificateVerify in; verdict out, over the transcript that key has hashed" },
 	{ BW_OP_FINISH13, "finish13", 36, 52, BW_IN(BW_VERIFIED13), BW_FINISHED13, 1,
-	  "the server's Finished; verdict out; our Certificate, CertificateVerify and Finished are sealed into the ring, application keys follow" },
+	  "the server's Finished in; verdict out; our flight is sealed into the ring, application keys follow" },
 	/* both */
 	{ BW_OP_TRANSCRIPT, "transcript", 1, 65536, BW_IN(BW_DERIVED) | BW_IN(BW_AGREED), BW_SAME, 0,
 	  "the next piece of the handshake's messages in; key hashes and walks them itself, only for a client's signature" },
@@ -313,7 +317,7 @@ static const bw_op bw_ops[] = {
 	  | BW_IN(BW_CLIENT_FINISHED) | BW_IN(BW_SERVER_FINISHED) | BW_IN(BW_FINISHED_SENT) | BW_IN(BW_FINISHED_DUE)
 	  | BW_IN(BW_FINISHED_OPENED) | BW_IN(BW_AGREED13) | BW_IN(BW_EXTENDED13) | BW_IN(BW_REQUESTED13)
 	  | BW_IN(BW_CHAIN_GOOD13) | BW_IN(BW_VERIFIED13) | BW_IN(BW_FINISHED13) | BW_IN(BW_RUNNING), BW_SAME, 0,
-	  "a record of type 21 or 22 in, with TLS 1.3 of type 21 alone; sealed into the ring" },
+	  "a record of type 21 or, before TLS 1.3, 22 in; sealed into the ring" },
 	{ BW_OP_RESUME, "resume", 1, 1, BW_IN(BW_RUNNING), BW_SAME, 0,
 	  "whether a message is half read in; key goes on opening after a record that was not application data" },
 	{ BW_OP_END_INPUT, "end-input", 0, 0, BW_IN(BW_RUNNING), BW_SAME, 0,
@@ -321,7 +325,7 @@ static const bw_op bw_ops[] = {
 	{ BW_OP_DROP_OUTPUT, "drop-output", 0, 0, BW_IN(BW_RUNNING), BW_SAME, 0,
 	  "nothing in; prog's output is read and dropped from here on, its stdin is closed" },
 	{ BW_OP_UPDATE13, "update13", 1, 1, BW_IN(BW_RUNNING), BW_SAME, 0,
-	  "whether the peer asks for ours in; the keys of its direction go one generation on, and ours behind a KeyUpdate" },
+	  "whether the peer asks for ours in; its keys go one generation on, and ours behind a KeyUpdate" },
 	{ BW_OP_CLOSE_INPUT, "close-input", 0, 0, BW_IN(BW_RUNNING), BW_SAME, 0,
 	  "nothing in; what the ring holds behind the peer's close_notify is dropped, prog's stdin is closed" },
 };

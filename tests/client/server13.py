@@ -80,6 +80,9 @@ class Server13(Server):
     def read_under(self, secret: bytes) -> None:
         self.reader13, self.read_seq = Protection13(self.suite13, secret), 0
 
+    def reads_sealed(self) -> bool:
+        return self.reader13 is not None
+
     def read(self) -> Frame:
         kind, version, length = struct.unpack(">BHH", self._take(5, True))
         fragment = self._take(length, False)

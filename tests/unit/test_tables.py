@@ -239,7 +239,7 @@ def test_each_operation_has_a_size_a_place_and_a_word() -> None:
     assert sorted(row[0] for row in OPERATIONS) == list(range(1, len(OPERATIONS) + 1))
     assert unique([row[1] for row in OPERATIONS])
     for _, name, least, most, after, then, replies, doc in OPERATIONS:
-        assert re.fullmatch(rb"[a-z]+(-[a-z]+)*", name)
+        assert re.fullmatch(rb"[a-z]+(-[a-z]+)*(13)?", name)
         assert 0 <= least <= most < MESSAGE_MAX, name
         assert after and after >> len(STATES) == 0 and not after & 1, name
         assert 0 <= then < len(STATES), name
@@ -296,11 +296,12 @@ def test_every_state_and_every_operation_is_reachable() -> None:
 
 
 def test_the_roles_meet_in_running_alone() -> None:
-    """So a server's key serves no operation of a client's handshake, and the reverse; five serve both, by name."""
+    """So a server's key serves no operation of a client's handshake, and the reverse; seven serve both, by name."""
     server, client = reached(SERVER_START), reached(CLIENT_START)
     assert server & client == {RUNNING}
     both = {name for _, name, _, _, after, *_ in OPERATIONS if states(after) & server and states(after) & client}
-    assert both == {b"transcript", b"seal", b"resume", b"end-input", b"drop-output"}
+    assert both == {b"transcript", b"seal", b"resume", b"end-input", b"drop-output",
+                    b"update13", b"close-input"}
 
 
 def test_every_way_to_application_data() -> None:
@@ -310,12 +311,21 @@ def test_every_way_to_application_data() -> None:
         for chain in ([b"peer-chain"], [])
         for verify in ([b"peer-verify"], [])
     ]
-    assert ways(CLIENT_START) == [
-        [b"trust", b"server-chain", *params, b"agree", *sign, b"send-finished", b"await-finished", b"open-finished",
-         b"begin"]
+    old = [
+        [b"server-chain", *params, b"agree", *sign, b"send-finished", b"await-finished", b"open-finished", b"begin"]
         for params in ([b"server-params"], [])
         for sign in ([b"client-sign"], [])
+    ]
+    offer = [b"share13", b"hello13"]
+    new = [
+        [*offer, *again, b"agree13", b"extensions13", *request, b"server-chain13", b"server-verify13", b"finish13",
+         b"begin"]
+        for again in ([b"retry13", b"share-again13", b"hello-again13"], [b"retry13", b"hello-again13"], [])
+        for request in ([b"request13"], [])
     ]  # fmt: skip
+    found = ways(CLIENT_START)
+    wanted = [[b"trust", *before, *way] for before in ([], offer) for way in old] + [[b"trust", *way] for way in new]
+    assert sorted(found) == sorted(wanted)
 
 
 def test_no_operation_leads_back() -> None:
