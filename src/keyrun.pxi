@@ -225,7 +225,12 @@ cdef bint key_input(Key *k) noexcept nogil:
         if records and k.ring.in_[<size_t>(at & (RING_SIZE - 1))] != 23:
             break                           # deliver what came before it first
         alert = key_record(k, r.in_slots[records], &at, &kind, &plain, &n)
-        if alert or kind != 23:
+        if alert:
+            break
+        if kind != 23:
+            r.empty_records += k.opening.suite != NULL
+            if r.empty_records > EMPTY_RECORDS_MAX:
+                alert = UNEXPECTED_MESSAGE
             break
         if r.half_message:
             alert = UNEXPECTED_MESSAGE

@@ -76,8 +76,6 @@ cdef struct Net:
     int group
     bint spec_sent          # our own change_cipher_spec is
     int specs               # change_cipher_spec records passed over
-    int post_messages       # KeyUpdate and NewSessionTicket without application data between them,
-    uint64_t post_at        # and how far key was then
     int await_
     int warnings            # consecutive warning alerts
     int renegotiations

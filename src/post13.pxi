@@ -1,15 +1,5 @@
 # post13 - TLS 1.3 once the handshake is done: alerts, KeyUpdate, NewSessionTicket (RFC 8446 sections 4.6 and 6), for
-# both roles, in net. key stops on each such record until net has said what it was.
-
-cdef void post13_counted(Net *net) noexcept nogil:
-    """A message that is no application data: a peer may not send them without end and nothing between."""
-    cdef uint64_t at = bw_load_u64(&net.ring.theirs.tail)
-    if at - net.post_at > POST_RECORD_MAX:
-        net.post_messages = 0
-    net.post_at = at
-    net.post_messages += 1
-    if net.post_messages > KEY_UPDATES_MAX:
-        net_fail(net, UNEXPECTED_MESSAGE, "too many messages after the handshake")
+# both roles, in net. key stops on each such record until net has said what it was, and counts them.
 
 cdef void post13_message(Net *net, bint more) noexcept nogil:
     """A whole message is in net_message; more: something is behind it in its record."""
@@ -26,8 +16,7 @@ cdef void post13_message(Net *net, bint more) noexcept nogil:
     if alert:
         net_fail(net, alert, "malformed message after the handshake")
         return
-    post13_counted(net)
-    if net_message[0] == MSG_KEY_UPDATE and not net_over(net):
+    if net_message[0] == MSG_KEY_UPDATE:
         answer_due = requested and not net.output_closed
         port_send(net.port, BW_OP_UPDATE13, &answer_due, 1)
 

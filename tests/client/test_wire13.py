@@ -5,18 +5,24 @@ The rows are those of test_wire.py, driven by a scripted server of TLS 1.3.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.wire.messages import message, u16, vec
 from tests.wire.names import FATAL, MAX_PLAIN, TLS12, TLS13, WARNING, Alert, Ext, Group, Msg, Record
 
 from .material import Material
 from .schedule13 import CHAPOL13, GCM128, GCM256
-from .scripted import POISON, WireRow, run
+from .scripted import POISON, WireRow, identity, run
 from .server13 import COOKIE, ENCRYPTED_EXTENSIONS, RETRY_RANDOM, Server13, block
 from .test_wire import DECODE, DECRYPT, EXTENSION, ILLEGAL, MAC, OVERFLOW, UNEXPECTED, VERSION, flip, only
+from .tlsc import Tlsc
 
 Act = Callable[[Server13], None]
 MISSING = only(Alert.MISSING_EXTENSION)
@@ -361,8 +367,6 @@ REFUSED = [
     row("certificate-no-DER", certificate(lambda b, s: b"\0" + vec(3, vec(3, b"junk") + b"\0\0")),
         only(Alert.BAD_CERTIFICATE)),
     row("certificate-too-long", flight("extensions", lambda s: s.send_pieces(b"\x0b\x01\0\1" + bytes(100))), ILLEGAL),
-    row("certificate-ed25519", flight("extensions", "certificate"), only(Alert.UNSUPPORTED_CERTIFICATE),
-        certificate="ed25519"),
     # CertificateVerify (section 4.4.3)
     row("verify-empty", verify_body(lambda b: b""), DECODE),
     row("verify-trailing", verify_body(lambda b: b + b"\0"), DECODE),
@@ -574,9 +578,6 @@ def fatal(alert: int, level: int) -> Act:
 @pytest.mark.parametrize("level", [WARNING, FATAL])
 def test_every_alert_but_two_is_an_end(material: Material, level: int) -> None:
     """Whatever its level says (section 6)."""
-    from .scripted import identity
-    from .tlsc import Tlsc
-
     with Tlsc(["-k", "localhost"], ["cat", "/dev/fd/6"], env={"CAFILE": material.path("ca")}) as tlsc:
         server = Server13(tlsc.peer, identity(material.path("p256").read_text()))
         server.read_hello()
@@ -584,3 +585,103 @@ def test_every_alert_but_two_is_an_end(material: Material, level: int) -> None:
         server.send_alert(Alert.UNRECOGNIZED_NAME, level)
         assert tlsc.wait() == 98
         assert "during the handshake: alert unrecognized_name received" in tlsc.stderr
+
+
+def test_key_updates_both_ways(material: Material) -> None:
+    """Asked for its own KeyUpdate the client sends it before its next data, once for many requests (section 4.6.3)."""
+    prog = ["sh", "-c", "cat <&6 >&7"]
+    with Tlsc(["-S", "-k", "localhost"], prog, env={"CAFILE": material.path("ca")}) as tlsc:
+        server = Server13(tlsc.peer, identity(material.path("p256").read_text()), suite=GCM256)
+        server.handshake()
+        for round_ in range(5):
+            for _ in range(3):
+                server.send_update(1)
+            server.send_data(b"hello %d" % round_)
+            server.read_update()
+            assert server.read_data(7) == b"hello %d" % round_
+        server.send_update(0)
+        server.send_data(b"no more")
+        assert server.read_data(7) == b"no more"
+        assert server.close() == "eof"
+        assert tlsc.wait() == 0
+        assert tlsc.stderr == ""
+
+
+@pytest.mark.parametrize("limit", [64, 100, 1000, 16385])
+def test_record_size_limit(material: Material, limit: int) -> None:
+    """No record of ours holds more than the server can take, our handshake messages included (RFC 8449)."""
+    env = {
+        "CAFILE": material.path("ca"), "CERTFILE": material.path("cert_rsa"), "KEYFILE": material.path("key_rsa"),
+    }  # fmt: skip
+    prog = ["sh", "-c", "cat <&6 >&7"]
+    with Tlsc(["-S", "-y", "-k", "localhost"], prog, env=env) as tlsc:
+        server = Server13(tlsc.peer, identity(material.path("p256").read_text()))
+        server.handshake(request=True, extensions=[(Ext.RECORD_SIZE_LIMIT, u16(limit))])
+        server.send_data(b"x" * 20000)
+        assert server.read_data(20000) == b"x" * 20000
+        sizes = [len(frame.plain) for frame in server.seen if frame.sealed]
+        assert max(sizes) <= limit - 1
+        assert max(sizes) == min(limit - 1, MAX_PLAIN) or limit > 16000
+        assert server.close() == "eof"
+        assert tlsc.wait() == 0
+
+
+@pytest.mark.parametrize("own", ["p256", "rsa", "ed25519"])
+@pytest.mark.parametrize("suite", [CHAPOL13, GCM256])
+def test_our_own_certificate(material: Material, own: str, suite: int, tmp_path: Path) -> None:
+    """Certificate and CertificateVerify, which the scripted server checks."""
+    pair = {"KEYFILE": material.path(f"key_{own}"), "CERTFILE": material.path(f"cert_{own}")} if own != "ed25519" else (
+        ed25519_pair(tmp_path))
+    with Tlsc(["-y", "-k", "localhost"], ["cat", "/dev/fd/6"], env={"CAFILE": material.path("ca"), **pair}) as tlsc:
+        server = Server13(tlsc.peer, identity(material.path("p256").read_text()), suite=suite)
+        server.handshake(request=True)
+        assert len(server.client_chain) == 1
+        assert server.client_scheme == {"p256": 0x0403, "rsa": 0x0804, "ed25519": 0x0807}[own]
+        server.send_data(b"hello")
+        assert server.close() == "eof"
+        assert (tlsc.wait(), tlsc.stdout) == (0, b"hello")
+
+
+def ed25519_pair(folder: Path) -> dict[str, Path]:
+    """KEYFILE and CERTFILE of a self-signed Ed25519 certificate."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "somebody")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + datetime.timedelta(days=2)).sign(key, None)
+    (folder / "key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (folder / "cert").write_bytes(made.public_bytes(Encoding.PEM))
+    return {"KEYFILE": folder / "key", "CERTFILE": folder / "cert"}
+
+
+@pytest.mark.parametrize("schemes", [(0x0503,), (0x0804, 0x0807), (0x0999,)])
+def test_no_scheme_fits_our_certificate(material: Material, schemes: tuple[int, ...]) -> None:
+    """Then an empty list goes out, and the server decides."""
+    env = {
+        "CAFILE": material.path("ca"), "CERTFILE": material.path("cert_p256"), "KEYFILE": material.path("key_p256"),
+    }  # fmt: skip
+    with Tlsc(["-y", "-k", "localhost"], ["cat", "/dev/fd/6"], env=env) as tlsc:
+        server = Server13(tlsc.peer, identity(material.path("p256").read_text()))
+        wanted = vec(2, b"".join(map(u16, schemes)))
+        flight("extensions", lambda s: s.send_request(b"\0" + block([(13, wanted)])), "certificate", "verify",
+               "finished", lambda s: s.read_flight())(server)  # fmt: skip
+        assert server.client_chain == []
+        server.send_alert(Alert.HANDSHAKE_FAILURE)  # certificate_required has no name in the tests' table
+        tlsc.wait()
+        assert "after the handshake: alert handshake_failure received" in tlsc.stderr
+
+
+@pytest.mark.parametrize("option", ["-s", "-S"])
+def test_half_close(material: Material, option: str) -> None:
+    """The server's close_notify ends prog's input alone: what prog writes after it still arrives (section 6.1)."""
+    prog = ["sh", "-c", "cat <&6 >/dev/null; echo all of it >&7; exec 7>&-; exit 3"]
+    with Tlsc([option, "-J", "-k", "localhost"], prog, env={"CAFILE": material.path("ca")}) as tlsc:
+        server = Server13(tlsc.peer, identity(material.path("p256").read_text()))
+        server.handshake()
+        server.send_data(b"hello")
+        server.send_alert(Alert.CLOSE_NOTIFY, WARNING)
+        server.send_data(POISON)  # is ignored
+        assert server.read_data(10) == b"all of it\n"
+        assert server.drain() == "eof"
+        assert [alert.description for alert in server.alerts] == ([Alert.CLOSE_NOTIFY] if option == "-S" else [])
+        assert (tlsc.wait(), tlsc.stderr) == (3, "")
+        assert tlsc.no_process_left()
