@@ -29,7 +29,7 @@ MODES = {
 }
 SERVERS = {"start", "loaded", "exchanged", "peer-known", "derived", "peer-verified", "client-finished", "opened",
            "server-finished"}  # fmt: skip
-CLIENTS = {name: row for name, row in OPERATIONS.items() if not row.after <= SERVERS}
+CLIENTS = {name: row for name, row in OPERATIONS.items() if not row.after <= SERVERS and not name.endswith("13")}
 
 
 def payload(key: ClientKeySide, name: str) -> bytes:
