@@ -30,8 +30,8 @@ ifeq ($(CI),true)
 export BEARWRAP_REQUIRE_PEERS := 1
 endif
 
-.PHONY: all build setup test demo demo-serve bench lint dist install uninstall vendor-check clean distclean help
-.PHONY: packages-test packages-demo
+.PHONY: all build setup test demo demo-serve bench soak lint dist install uninstall vendor-check clean distclean help
+.PHONY: packages-test packages-demo packages-bench
 all: build
 
 help: ## list the targets
@@ -56,9 +56,13 @@ demo-serve: packages-demo ## the same, and leave the server running until interr
 	@$(MAKE) --no-print-directory build
 	@$(VPY) build-aux/demo.py --serve
 
-bench: packages-test ## measure against the original tlswrapper and an OpenSSL client
+bench: packages-bench ## measure beside the original tlswrapper, stunnel, hitch and an OpenSSL client
 	@$(MAKE) --no-print-directory build
 	@$(VPY) bench/bench.py $(ARGS)
+
+soak: packages-bench ## 10,000 connections in sequence: nothing is left, nothing grows
+	@$(MAKE) --no-print-directory build
+	@$(VPY) bench/soak.py $(ARGS)
 
 lint: $(VENV)/.ready ## ruff and mypy
 	@$(VPY) -m ruff check .
@@ -88,6 +92,9 @@ distclean: clean ## remove everything that is not in the repository
 
 packages-test:
 	@build-aux/packages.sh build fast demo test
+
+packages-bench:
+	@build-aux/packages.sh build fast bench
 
 packages-demo:
 	@build-aux/packages.sh build fast demo

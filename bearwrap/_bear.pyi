@@ -306,6 +306,15 @@ def log_line(level: int, word: bytes, message: bytes, err: int = 0) -> None:
 def environment_set(name: bytes, value: bytes) -> None:
     """setenv(3): what the compiled half and prog find in the environment; os.environ is unchanged."""
 
+def environment_get(name: bytes) -> bytes | None:
+    """getenv(3): what the compiled half and prog find in the environment."""
+
+def file_mode(path: bytes) -> int:
+    """st_mode of a file, links followed. OSError; ValueError for a path with a NUL."""
+
+def write_some(fd: int, data: bytes) -> int:
+    """write(2): how many bytes were written. OSError."""
+
 def random_identity(n: int) -> bytes:
     """n random characters of [0-9A-Za-z], 1 to 64, from getrandom(2): a name for log lines, not a secret.
 

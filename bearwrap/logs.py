@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import posix
-
 from bearwrap import _bear
 
 QUIET, FATAL, DETAIL, DEBUG, TRACING = range(5)
@@ -19,7 +17,7 @@ class Log:
     def __init__(self, name: bytes) -> None:
         self.name = name
         self.level = FATAL
-        inherited = posix.environ.get(b"LOG_ID", b"")
+        inherited = _bear.environment_get(b"LOG_ID") or b""
         if len(inherited) > ID_LONGEST:
             inherited = inherited[:64] + b"..."
         self.identity = inherited or _bear.random_identity(ID_LENGTH)
@@ -50,39 +48,8 @@ class Log:
         _bear.log_line(DETAIL, b"warning", message)
 
 
-class S6Log:
-    """The lines of s6's tools, `NAME: WORD: TEXT[: ERROR]`, without address, process and identifier.
-
-    Fatal lines are always written, warnings from verbosity 1 on.
-    """
-
-    __slots__ = ("name", "verbosity")
-
-    def __init__(self, name: bytes) -> None:
-        self.name = name
-        self.set_verbosity(1)
-
-    def set_verbosity(self, verbosity: int) -> None:
-        """-v, as a number; the compiled half has levels of its own."""
-        self.verbosity = verbosity
-        _bear.log_setup(self.name, FATAL if verbosity < 2 else DETAIL if verbosity == 2 else DEBUG, b"", True)
-
-    def usage(self, text: str) -> None:
-        write(2, f"{self.name.decode()}: usage: {text}\n")
-
-    def fatal(self, message: bytes, errno: int = 0) -> None:
-        _bear.log_line(FATAL, b"fatal", message, errno)
-
-    def warning(self, message: bytes, errno: int = 0) -> None:
-        if self.verbosity >= 1:
-            _bear.log_line(FATAL, b"warning", message, errno)
-
-    def info(self, message: bytes) -> None:
-        _bear.log_line(DETAIL, b"info", message)
-
-
 def write(fd: int, text: str) -> None:
     """All of a text, as it is."""
     data = text.encode()
     while data:
-        data = data[posix.write(fd, data):]
+        data = data[_bear.write_some(fd, data):]

@@ -6,7 +6,7 @@ The names and numbers are the compiled side's tables, so there is one list of ea
 from __future__ import annotations
 
 from bearwrap import _bear
-from bearwrap.errors import OptionError
+from bearwrap.options import bad_option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ VERSIONS = dict(TABLES["versions"])
 
 class Policy:
     """What -c, -e, -m, -M, -s and -S say; the first -c and the first -e clear their default."""
-
-    __slots__ = ("ciphers", "groups_named", "version_min", "version_max", "server_order")
 
     def __init__(self) -> None:
         self.ciphers: list[bytes] | None = None
@@ -67,7 +65,7 @@ class Policy:
         return mask
 
 
-def unknown(what: bytes, name: bytes, rows: Sequence[tuple[bytes, *tuple[int, ...]]]) -> OptionError:
+def unknown(what: bytes, name: bytes, rows: Sequence[tuple[bytes, *tuple[int, ...]]]) -> Exception:
     """The error for a name that is in none of the rows, which begin with the names that are."""
-    return OptionError(b"unable to parse " + what + b" from the string '" + name + b"'",
-                       available=[row[0] for row in rows])
+    return bad_option(b"unable to parse " + what + b" from the string '" + name + b"'",
+                      available=[row[0] for row in rows])

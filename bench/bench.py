@@ -1,6 +1,7 @@
 """bench - the paired comparison of bearwrap with the programs it wants to replace, and of its client with OpenSSL.
 
-    python3 bench/bench.py [--quick] [--only NAME] [--peers A,B] [--json FILE] [--svg FILE]
+    bearwrap bench [--quick] [--only NAME] [--peers A,B] [--json FILE] [--svg FILE]
+    python3 bench/bench.py ...
 
 Each measure runs in rounds, every peer once a round, and each round gives one ratio, so that a machine
 that slows down slows both. Tables and verdicts go to stdout, progress to stderr. An interrupt (SIGINT,
@@ -18,22 +19,31 @@ import platform
 import shutil
 import signal
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # which an isolated Python leaves out
+
 import plot
 import report
 import stages
+import timeline
+import verdicts
 from measures import Measure, Settings, applies, plan
 from peers import CLIENT_REFERENCE, PEERS, REFERENCE, Peer, why_absent
-from prepare import BenchError, build_tools, make_certificates, make_folder
+from prepare import BenchError, find_tools, make_certificates, make_folder, raise_descriptors
 from run import Progress, Run
 
 DEFAULT_ROUNDS, QUICK_ROUNDS = 7, 2
 DEFAULT_SECONDS, QUICK_SECONDS = 2.0, 0.3
 DEFAULT_PEERS = "all"
-DEFAULT_HELD = "1,10"
+DEFAULT_HELD, QUICK_HELD = "10,100,500,1000", "10,50"
+DEFAULT_GROWTH, QUICK_GROWTH = "500", "50"
+EXTRAS = {"startup": "whole programs, and a connection as the client sees it", "stages": "inside one connection"}
+DESCRIPTORS_SPARE = 1024
+DESCRIPTORS_HELD = 4  # of one process for each held connection
 STARTS_PER_ROUND, QUICK_STARTS = 50, 15
 MOST_HELD = 5000
 
@@ -42,33 +52,34 @@ def parse(argv: list[str]) -> argparse.Namespace:
     """Read the options; ends the program with status 2 on a bad one."""
     names = ", ".join(f"{peer.name} ({peer.what})" for peer in PEERS)
     parser = argparse.ArgumentParser(
-        prog="bench.py", description="Paired benchmarks of bearwrap.", epilog=f"peers: {names}"
+        prog="bearwrap bench", description="Paired benchmarks of bearwrap.", epilog=f"peers: {names}"
     )
     add = parser.add_argument
-    add("--quick", action="store_true", help="smoke run, under a minute; figures are rough")
+    add("--quick", action="store_true", help="smoke run, some three minutes; figures are rough")
     add("--only", action="append", metavar="NAME", help="only this measure (pattern; repeatable)")
     add("--peers", default=DEFAULT_PEERS, metavar="A,B", help="default all that are there")
     add("--rounds", type=int, help=f"default {DEFAULT_ROUNDS}")
     add("--seconds", type=float, help=f"of one sample, default {DEFAULT_SECONDS:g}")
     add("--streams", type=int, default=3, help="at a time for connections/s, default 3")
-    add("--held", default=DEFAULT_HELD, metavar="N,N", help=f"for memory, default {DEFAULT_HELD}")
-    groups = ("wrapper", "client", "speed", "all")
-    add("--targets", action="append", choices=groups, help="repeatable; default wrapper and client")
+    add("--held", metavar="N,N", help=f"for memory, default {DEFAULT_HELD}")
+    add("--growth", metavar="N,N", help=f"held for growth, default {DEFAULT_GROWTH}")
     add("--json", type=Path, metavar="FILE", help="write every sample")
-    add("--svg", type=Path, metavar="FILE", help="write a picture of the ratios")
+    add("--svg", type=Path, metavar="FILE", help="write a picture")
     add("--list", action="store_true", help="list measures and peers, then stop")
     options = parser.parse_args(argv)
-    options.targets = options.targets or ["wrapper", "client"]
-    options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else DEFAULT_ROUNDS)
-    options.seconds = options.seconds or (QUICK_SECONDS if options.quick else DEFAULT_SECONDS)
+    if options.rounds is None:
+        options.rounds = QUICK_ROUNDS if options.quick else DEFAULT_ROUNDS
+    if options.seconds is None:
+        options.seconds = QUICK_SECONDS if options.quick else DEFAULT_SECONDS
     if not (1 <= options.rounds <= 1000 and 0.1 <= options.seconds <= 30 and 1 <= options.streams <= 64):
         parser.error("--rounds is 1 to 1000, --seconds 0.1 to 30, --streams 1 to 64")
-    try:
-        options.held = [int(word) for word in options.held.split(",") if word]
-    except ValueError:
-        parser.error("--held takes numbers")
-    if not all(1 <= held <= MOST_HELD for held in options.held):
-        parser.error(f"--held takes numbers from 1 to {MOST_HELD}")
+    usual = {"held": (DEFAULT_HELD, QUICK_HELD), "growth": (DEFAULT_GROWTH, QUICK_GROWTH)}
+    for name, defaults in usual.items():
+        text = getattr(options, name)
+        words = (defaults[options.quick] if text is None else text).split(",")
+        if not all(word.isascii() and word.isdigit() and 1 <= int(word) <= MOST_HELD for word in words if word):
+            parser.error(f"--{name} takes numbers from 1 to {MOST_HELD}")
+        setattr(options, name, sorted({int(word) for word in words if word}))
     known = [peer.name for peer in PEERS]
     options.peers = known if options.peers == "all" else [name for name in options.peers.split(",") if name]
     unknown = [name for name in options.peers if name not in known]
@@ -77,12 +88,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return options
 
 
-def choose_measures(options: argparse.Namespace) -> tuple[list[Measure], bool]:
-    """The measures of this run, and whether the start-up table is wanted."""
-    measures = plan(options.streams, options.held)
+def choose_measures(options: argparse.Namespace) -> tuple[list[Measure], set[str]]:
+    """The measures of this run, and which of the tables beside them are wanted."""
+    measures = plan(options.streams, options.held, options.growth)
     if not options.only:
-        return measures, True
-    names = [*(measure.name for measure in measures), "startup"]
+        return measures, set(EXTRAS)
+    names = [*(measure.name for measure in measures), *EXTRAS]
     wanted = set()
     for pattern in options.only:
         # A bare word takes its family: "download" is download-default and download-aes128.
@@ -90,7 +101,7 @@ def choose_measures(options: argparse.Namespace) -> tuple[list[Measure], bool]:
         if not hits:
             raise BenchError(f"no measure {pattern!r}; there are {', '.join(names)}")
         wanted.update(hits)
-    return [measure for measure in measures if measure.name in wanted], "startup" in wanted
+    return [measure for measure in measures if measure.name in wanted], wanted & set(EXTRAS)
 
 
 def choose_peers(options: argparse.Namespace) -> list[Peer]:
@@ -117,7 +128,7 @@ def machine() -> dict[str, Any]:
     return {"cpu": model, "cores": cores, "kernel": platform.release(), "arch": platform.machine()}
 
 
-def write_json(path: Path, run: Run, verdicts: list[dict[str, Any]], interrupted: bool) -> None:
+def write_json(path: Path, run: Run, found: list[dict[str, Any]], interrupted: bool) -> None:
     """Everything that was seen, for later comparison."""
     table = run.stage_table
     data = {
@@ -130,7 +141,8 @@ def write_json(path: Path, run: Run, verdicts: list[dict[str, Any]], interrupted
         "interrupted": interrupted,
         "measures": [report.as_json(outcome) for outcome in run.outcomes.values()],
         "startup": {"programs_us": table.programs, "milestones_us": table.milestones, "notes": table.notes},
-        "verdicts": verdicts,
+        "stages": {name: asdict(each) | {"rows": each.summary()} for name, each in run.timelines.items()},
+        "verdicts": found,
     }
     path.write_text(json.dumps(data, indent=1) + "\n")
 
@@ -139,9 +151,9 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def execute(run: Run, measures: list[Measure], startup: bool) -> bool:
+def execute(run: Run, measures: list[Measure], extras: set[str]) -> bool:
     """Run everything and print each table as soon as it is whole. Returns True when interrupted."""
-    progress = Progress(run.steps(measures, startup))
+    progress = Progress(run.steps(measures, extras))
     here = machine()
     seconds = run.settings.seconds
     print(f"{here['cpu']}, {here['cores']} cores, Linux {here['kernel']}; samples of {seconds:g} s\n")
@@ -154,9 +166,12 @@ def execute(run: Run, measures: list[Measure], startup: bool) -> bool:
             progress.clear()
             printed = measure.name
             print("\n".join(report.lines(run.outcomes[measure.name])) + "\n", flush=True)
-        if startup:
+        if "startup" in extras:
             progress.measure("start-up")
             run.startup(progress)
+        if "stages" in extras:
+            progress.measure("stages of a connection")
+            run.timeline(progress)
     except KeyboardInterrupt:
         # A second interrupt would lose what the first one asked to see.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -171,6 +186,8 @@ def execute(run: Run, measures: list[Measure], startup: bool) -> bool:
                 print("\n".join(report.lines(outcome)) + "\n")
     if run.stage_table.programs:
         print("\n".join(stages.lines(run.stage_table)) + "\n")
+    for name, table in run.timelines.items():
+        print("\n".join(timeline.lines(name, table)) + "\n")
     return interrupted
 
 
@@ -180,29 +197,32 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     folder: Path | None = None
     try:
-        measures, startup = choose_measures(options)
+        measures, extras = choose_measures(options)
         if options.list:
             names = [f"{m.name:<26}{m.title}" for m in measures]
-            print("\n".join(names + ["startup"] * startup))
+            print("\n".join(names + [f"{name:<26}{words}" for name, words in EXTRAS.items() if name in extras]))
             print("\n".join(f"{p.name:<26}{p.what}: {why_absent(p) or 'there'}" for p in PEERS))
             return 0
         peers = choose_peers(options)
         if not peers:
             raise BenchError("no peer to measure")
         measures = [measure for measure in measures if any(applies(measure, peer) for peer in peers)]
-        startup = startup and any(peer.side == "server" for peer in peers)
-        if not (measures or startup):
+        if not any(peer.side == "server" for peer in peers):
+            extras.clear()
+        if not (measures or extras):
             raise BenchError("no peer that takes part in this measure")
-        tools = build_tools()
         folder = make_folder()
+        tools = find_tools(folder / "programs")
+        held = max((measure.held for measure in measures), default=0)
+        if raise_descriptors(wanted := DESCRIPTORS_SPARE + DESCRIPTORS_HELD * held) < wanted:
+            print(f"bench: fewer than {wanted} descriptors (ulimit -n), so not all can be held", file=sys.stderr)
         settings = Settings(tools, make_certificates(folder), folder, options.seconds)
         run = Run(settings, peers, options.rounds, QUICK_STARTS if options.quick else STARTS_PER_ROUND)
-        interrupted = execute(run, measures, startup)
-        verdicts = report.verdicts(options.targets, run.outcomes)
-        for found in verdicts:
-            print(f"{found['group']:<8}{found['text']}")
+        interrupted = execute(run, measures, extras)
+        found = verdicts.verdicts(run.outcomes, every=not options.only)
+        print("\n".join(verdicts.lines(found)))
         if options.json:
-            write_json(options.json, run, verdicts, interrupted)
+            write_json(options.json, run, found, interrupted)
         if options.svg:
             options.svg.write_text(plot.svg(list(run.outcomes.values())))
     except BenchError as error:

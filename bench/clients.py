@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from measures import CALIBRATION_BYTES, LIMIT_S, Measure, Sample, Settings, bytes_of_a_sample, machine_use
-from peers import OPENSSL_CIPHERS, Peer, Setup
+from peers import CLIENT_REFERENCE, OPENSSL_CIPHERS, Peer, Setup
 from prepare import BenchError, run_json
 from server import Server, free_port, machine_seconds
 
@@ -45,7 +45,7 @@ class ClientStation:
         self.measure = measure
         self.peer = peer
         self.latencies_ms: list[float] = []
-        self._binary = binary
+        self._binary = settings.tools.load if peer.name == CLIENT_REFERENCE else binary
         self._settings = settings
         self._setup = Setup(
             port=free_port(),

@@ -10,8 +10,8 @@ Modes:
                back, close_notify both ways; until --count or --seconds
     download   ask the wrapped program (program.c) for --bytes, count them
     upload     send --bytes, wait until the wrapped program has counted them
-    hold       open --count connections, prove each by an echo, print "ready",
-               keep them until stdin ends
+    hold       open --count connections, prove each by --repeat echoes, print
+               "ready", keep them until stdin ends
 
 Exit status: 0 everything complete, 1 a connection failed or a count is wrong,
 2 bad usage.
@@ -32,7 +32,7 @@ Exit status: 0 everything complete, 1 a connection failed or a count is wrong,
 
 #define MAX_STREAMS 64
 #define MAX_CONNECTIONS 1000000 /* bounds the memory for samples: 40 MB */
-#define MAX_ECHO 4096
+#define MAX_ECHO 16384
 #define CHUNK_BYTES (256 * 1024)
 
 enum mode { HANDSHAKE, DOWNLOAD, UPLOAD, HOLD };
@@ -52,6 +52,7 @@ struct stream {
     size_t used, room;
     unsigned long failed, truncated;
     uint64_t bytes;
+    uint64_t begin_ns;          /* of its first connection */
     uint64_t first_ns, last_ns; /* of the timed part, over all its connections */
     char error[200];
     char suite[128];
@@ -60,7 +61,7 @@ struct stream {
 static struct wire_config config = {
     .host = "127.0.0.1", .server_name = "bench.test", .tls_version = TLS1_2_VERSION, .io_timeout_s = 10};
 static enum mode mode = HANDSHAKE;
-static long streams_wanted = 1, count = 1, echo_bytes = 16, limit_s = 120;
+static long streams_wanted = 1, count = 1, echo_bytes = 16, repeat = 1, limit_s = 120;
 static long long bytes_wanted = 64 * 1024 * 1024;
 static double seconds = 0;
 static int print_samples = 0;
@@ -193,7 +194,7 @@ static int connection(struct stream *stream, char *chunk) {
         const uint64_t at[STAGES] = {wire.connected_ns, wire.hello_ns, wire.handshake_ns, first_byte,
                                      wire_now_ns()};
         for (int i = 0; i < STAGES; i++) sample.at_ns[i] = at[i] - begin;
-        if (!stream->first_ns) stream->first_ns = from;
+        if (!stream->first_ns) stream->first_ns = from, stream->begin_ns = begin;
         stream->last_ns = mode == HANDSHAKE ? at[CLOSED] : first_byte;
         stream->bytes += done;
         if (keep(stream, &sample) < 0) result = -1;
@@ -262,7 +263,7 @@ static void print_text(const char *name, const char *text) {
 static int report(void) {
     size_t total = 0;
     unsigned long failed = 0, truncated = 0;
-    uint64_t first = UINT64_MAX, last = 0, bytes = 0;
+    uint64_t begin = UINT64_MAX, first = UINT64_MAX, last = 0, bytes = 0;
     const char *error = "", *suite = "";
     struct rusage usage;
     double wall;
@@ -274,6 +275,7 @@ static int report(void) {
         truncated += stream->truncated;
         bytes += stream->bytes;
         if (stream->first_ns && stream->first_ns < first) first = stream->first_ns;
+        if (stream->first_ns && stream->begin_ns < begin) begin = stream->begin_ns;
         if (stream->last_ns > last) last = stream->last_ns;
         if (!error[0]) error = stream->error;
         if (!suite[0]) suite = stream->suite;
@@ -282,6 +284,7 @@ static int report(void) {
     getrusage(RUSAGE_SELF, &usage);
     printf("{\"mode\": \"%s\", \"streams\": %ld, \"connections\": %zu, \"failed\": %lu, \"truncated\": %lu, ",
            mode_names[mode], streams_wanted, total, failed, truncated);
+    printf("\"begin_us\": %.3f, ", (double)(first == UINT64_MAX ? 0 : begin) / 1e3); /* CLOCK_MONOTONIC */
     printf("\"seconds\": %.6f, \"per_second\": %.3f, ", wall, wall > 0 ? (double)total / wall : 0);
     printf("\"bytes\": %llu, \"mb_per_second\": %.3f, ", (unsigned long long)bytes,
            wall > 0 ? (double)bytes / 1e6 / wall : 0);
@@ -322,7 +325,9 @@ static int hold(void) {
     }
     for (; opened < count && result == 0; opened++) {
         uint64_t when;
-        if (wire_open(&wires[opened], &config) < 0 || echo(&wires[opened], &when) < 0) {
+        int bad = wire_open(&wires[opened], &config) < 0;
+        for (long i = 0; i < repeat && !bad; i++) bad = echo(&wires[opened], &when) < 0;
+        if (bad) {
             fprintf(stderr, "load: connection %ld: %s\n", opened + 1, wires[opened].error);
             result = 1;
         }
@@ -345,8 +350,8 @@ static int hold(void) {
 static int usage(void) {
     fprintf(stderr,
             "usage: load --port N [--mode handshake|download|upload|hold] [--host IPV4] [--streams N]\n"
-            "            [--count N] [--seconds S] [--bytes N] [--echo N] [--cipher LIST] [--tls 1.2|1.3]\n"
-            "            [--plain] [--name SNI] [--anchors FILE] [--timeout S] [--limit S] [--samples]\n");
+            "            [--count N] [--seconds S] [--bytes N] [--echo N] [--repeat N] [--cipher LIST]\n"
+            "            [--tls 1.2|1.3] [--plain] [--name SNI] [--anchors FILE] [--timeout S] [--limit S] [--samples]\n");
     return 2;
 }
 
@@ -356,7 +361,7 @@ static int parse(int argc, char **argv) {
         {"count", 1, 0, 'c'},   {"seconds", 1, 0, 'd'}, {"bytes", 1, 0, 'b'}, {"echo", 1, 0, 'e'},
         {"cipher", 1, 0, 'C'},  {"tls", 1, 0, 't'},     {"plain", 0, 0, 'P'}, {"name", 1, 0, 'n'},
         {"timeout", 1, 0, 'T'}, {"limit", 1, 0, 'L'},   {"samples", 0, 0, 'S'}, {"anchors", 1, 0, 'a'},
-        {0, 0, 0, 0}};
+        {"repeat", 1, 0, 'r'},  {0, 0, 0, 0}};
     int option, plain = 0, count_given = 0;
 
     while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) switch (option) {
@@ -367,6 +372,7 @@ static int parse(int argc, char **argv) {
             case 'd': seconds = atof(optarg); break;
             case 'b': bytes_wanted = atoll(optarg); break;
             case 'e': echo_bytes = atol(optarg); break;
+            case 'r': repeat = atol(optarg); break;
             case 'C': config.ciphers = optarg; break;
             case 'P': plain = 1; break;
             case 'a': config.anchors = optarg; break;
@@ -390,7 +396,7 @@ static int parse(int argc, char **argv) {
     if (seconds > 0 && !count_given) count = MAX_CONNECTIONS;
     if (optind != argc || config.port < 1 || config.port > 65535) return -1;
     if (streams_wanted < 1 || streams_wanted > MAX_STREAMS || count < 1 || count > MAX_CONNECTIONS) return -1;
-    if (bytes_wanted < 1 || echo_bytes < 1 || echo_bytes > MAX_ECHO) return -1;
+    if (bytes_wanted < 1 || echo_bytes < 1 || echo_bytes > MAX_ECHO || repeat < 1) return -1;
     return config.io_timeout_s >= 1 && limit_s >= 1 ? 0 : -1;
 }
 

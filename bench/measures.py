@@ -7,22 +7,27 @@ it; clients.py takes those of the client measures. Rounds, order and ratios are 
 from __future__ import annotations
 
 import json
-import subprocess
-import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hold import holding
 from peers import CLIENT_REFERENCE, OPENSSL_CIPHERS, REFERENCE, Peer, Setup
 from prepare import BenchError, Certificate, Tools, run_json
 from server import Server, free_port, machine_seconds
 
 CAT = "/bin/cat"
 LEAST_CONNECTIONS = 200  # tcpserver's -c, unless more are held
+SPARE_CONNECTIONS = 100  # beside the held ones
+USED_PIECE, USED_PIECES = 16384, 32  # echoed; together more than any buffer between the two ends
+USED_BYTES = USED_PIECE * USED_PIECES
+MEMORY_ROUNDS = 2  # it hardly varies, and a thousand connections take their time
 CALIBRATION_BYTES = 16 << 20
 LEAST_BYTES, MOST_BYTES = 4 << 20, 8 << 30
 IDLE_S = 0.3  # between the last byte and the look at the memory of an idle connection
+USED_IDLE_S = 3.0  # the same where there is something to give back
 IO_TIMEOUT_S = 5
 LIMIT_S = 60  # of one sample, far above any that is well
 
@@ -31,9 +36,9 @@ LIMIT_S = 60  # of one sample, far above any that is well
 class Measure:
     """One row of the plan.
 
-    kind: "rate" (connections/s), "latency" (ms to the first byte back), "bulk" (MB/s, 10^6 bytes) or
-    "memory" (KiB a connection). `held`: connections held open, for "memory". `side`: which of the two
-    programs of a connection is measured, "server" or "client".
+    kind: "rate" (connections/s), "latency" (ms to the first byte back), "bulk" (MB/s, 10^6 bytes), "memory" (KiB a
+    connection) or "growth" (share of the rate that is left beside held connections). `held`: connections held open,
+    for the last two. `side`: which of the two programs of a connection is measured, "server" or "client".
     """
 
     name: str
@@ -45,7 +50,9 @@ class Measure:
     streams: int = 1
     nodelay: bool = True
     held: int = 0
+    used: bool = False  # the held connections have moved USED_BYTES each way
     side: str = "server"
+    most_rounds: int = 1000
 
     @property
     def subject(self) -> str:
@@ -59,11 +66,17 @@ class Measure:
 
     @property
     def unit(self) -> str:
-        return {"rate": "conn/s", "latency": "ms", "bulk": "MB/s", "memory": "KiB"}[self.kind]
+        units = {"rate": "conn/s", "latency": "ms", "bulk": "MB/s", "memory": "KiB", "growth": "share"}
+        return units[self.kind]
 
     @property
     def higher_is_better(self) -> bool:
-        return self.kind in ("rate", "bulk")
+        return self.kind in ("rate", "bulk", "growth")
+
+    @property
+    def compared(self) -> bool:
+        """Whether the table has ratios to the reference; a share is a ratio already."""
+        return self.kind != "growth"
 
 
 @dataclass(frozen=True)
@@ -76,7 +89,7 @@ class Settings:
     seconds: float  # of one sample
 
 
-def plan(streams: int, held: list[int]) -> list[Measure]:
+def plan(streams: int, held: list[int], growth: list[int]) -> list[Measure]:
     """Every measure, in the order in which they run."""
     measures = []
     for kind, words in (("ecdsa", "ECDSA P-256"), ("rsa", "RSA 2048")):
@@ -90,9 +103,15 @@ def plan(streams: int, held: list[int]) -> list[Measure]:
             measures.append(Measure(f"{mode}-{cipher}", title, "bulk", "ecdsa", cipher, mode))
     title = "ms to the first byte back, ECDSA P-256, 1 stream, tcpserver without -D"
     measures.append(Measure("latency-nagle", title, "latency", nodelay=False))
-    for count in held:
-        title = f"PSS per idle connection, {count} held"
-        measures.append(Measure(f"memory-{count}", title, "memory", mode="hold", held=count))
+    for used, after in ((False, ""), (True, f" after {USED_BYTES >> 10} KiB each way")):
+        for count in held:
+            name = f"memory-{'used-' * used}{count}"
+            title = f"PSS per idle connection{after}, without its program, {count} held"
+            measure = Measure(name, title, "memory", mode="hold", held=count, used=used, most_rounds=MEMORY_ROUNDS)
+            measures.append(measure)
+    for count in growth:
+        title = f"connections/s beside {count} held ones, as a share of those without, {streams} streams"
+        measures.append(Measure(f"growth-{count}", title, "growth", streams=streams, held=count))
     for cipher, words in (("default", "ChaCha20-Poly1305"), ("aes128", "AES-128-GCM")):
         for mode in ("download", "upload"):
             title = f"{mode} by a client, {words}, 1 stream"
@@ -105,12 +124,14 @@ def plan(streams: int, held: list[int]) -> list[Measure]:
 def applies(measure: Measure, peer: Peer) -> bool:
     """Servers and clients have measures of their own; the cipher alone stands beside a client's bulk.
 
-    Clear text has no cipher and no certificate to choose: once is enough.
+    Clear text has no cipher and no certificate to choose, and its ceiling is of interest where time is measured.
     """
     if measure.side != peer.side:
         return peer.side == "aead" and measure.side == "client" and measure.kind == "bulk"
     if peer.tls:
         return True
+    if measure.held:
+        return False
     return measure.certificate == "ecdsa" and measure.cipher == "default" and measure.nodelay
 
 
@@ -148,12 +169,14 @@ class Station:
             cipher=measure.cipher,
             program=[tools.program] if measure.kind == "bulk" else [CAT],
             nodelay=measure.nodelay,
-            most=max(LEAST_CONNECTIONS, measure.held + 10),
+            most=max(LEAST_CONNECTIONS, measure.held + SPARE_CONNECTIONS),
             folder=settings.folder,
+            backend=free_port() if peer.backend else 0,
         )
         self.server = Server(peer, setup)
         self._bytes = CALIBRATION_BYTES
         self._idle_pss = self._idle_processes = 0
+        self._held_first = False
 
     def __enter__(self) -> Station:
         self.server.__enter__()
@@ -179,6 +202,8 @@ class Station:
         """Take one sample; raises BenchError when a connection failed."""
         if self.measure.kind == "memory":
             return self._memory()
+        if self.measure.kind == "growth":
+            return self._growth()
         before, machine = self.server.cpu_seconds(), machine_seconds()
         if self.measure.kind == "bulk":
             result = self._load("--bytes", str(self._bytes))
@@ -225,39 +250,37 @@ class Station:
             raise BenchError(result["error"] + (f" (server: {words})" if words else ""))
         return dict(result)
 
+    def _holding(self, count: int) -> AbstractContextManager[None]:
+        moved = ["--echo", str(USED_PIECE), "--repeat", str(USED_PIECES)] if self.measure.used else []
+        return holding(self._arguments("hold", "--count", str(count), *moved), LIMIT_S)
+
     def _memory(self) -> Sample:
         """Hold idle connections; what the server's processes grew by since before, per connection.
 
         "Before" is after the first connection and once for all rounds: a server with threads keeps
         what it once allocated, and would seem to need nothing the second time.
         """
-        holder = subprocess.Popen(
-            self._arguments("hold", "--count", str(self.measure.held)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        assert holder.stdin and holder.stdout and holder.stderr
-        watchdog = threading.Timer(LIMIT_S, holder.kill)
-        watchdog.start()
-        try:
-            if holder.stdout.readline().strip() != "ready":
-                raise BenchError(holder.stderr.read().strip() or "connections could not be held")
-            time.sleep(IDLE_S)
+        held = self.measure.held
+        with self._holding(held):
+            time.sleep(USED_IDLE_S if self.measure.used else IDLE_S)
             pss, wrapped = self.server.pss_kib(CAT)
             started = self.server.processes() - self._idle_processes
-            holder.stdin.close()
-            holder.wait(LIMIT_S)
-        finally:
-            watchdog.cancel()
-            if holder.poll() is None:
-                holder.kill()
-                holder.wait()
-            for stream in (holder.stdin, holder.stdout, holder.stderr):
-                stream.close()
         self.server.settle()
-        held, grown = self.measure.held, pss - self._idle_pss
-        detail = {"processes_per_connection": started / held, "kib_without_program": (grown - wrapped) / held}
-        return Sample(grown / held, detail)
+        grown = pss - self._idle_pss
+        detail = {"processes_per_connection": started / held, "kib_with_program": grown / held}
+        return Sample((grown - wrapped) / held, detail)
+
+    def _growth(self) -> Sample:
+        """Connections/s beside held ones as a share of those without; which comes first changes with every sample."""
+        held = self.measure.held
+        rates, client, before, machine = {}, 0.0, self.server.cpu_seconds(), machine_seconds()
+        self._held_first = not self._held_first
+        for count in (held, 0) if self._held_first else (0, held):
+            with self._holding(count) if count else nullcontext():
+                result = self._load("--seconds", str(self.settings.seconds), "--streams", str(self.measure.streams))
+            self.server.settle()
+            rates[count] = result["per_second"]
+            client += result["client_cpu_seconds"]
+        cpu = self.server.cpu_seconds() - before
+        detail = {"per_second_none": rates[0], "per_second_held": rates[held], "suite": result["suite"]}
+        return Sample(rates[held] / rates[0], {**detail, **machine_use(machine, cpu + client)})

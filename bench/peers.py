@@ -8,14 +8,15 @@ same server.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from prepare import LOAD, ROOT, Certificate
+from prepare import IN_TREE, ROOT, Certificate
 
 HELP_TIMEOUT_S = 10.0
 JAIL = "/var/lib/tlswrapper/empty"
@@ -39,6 +40,7 @@ class Setup:
     nodelay: bool
     most: int  # connections at a time
     folder: Path  # for configuration files
+    backend: int = 0  # the port of the plain server behind a proxy
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,14 @@ class Peer:
     needs: tuple[str, ...] = ()
     root: bool = False
     per_connection: bool = False  # the program found is started once a connection
+    backend: bool = False  # a proxy: a plain server of its own runs behind it
     side: str = "server"  # or "client", or "aead": no connection, only the speed of the cipher
 
 
 def our_folder() -> Path:
-    """Where our own programs lie."""
-    return Path(os.environ.get("BEARWRAP_BIN", ROOT / "build" / "bin")).resolve()
+    """Where our own programs lie: build/bin in the tree, PREFIX/bin beside PREFIX/lib/bearwrap/bench."""
+    usual = ROOT / "build" / "bin" if IN_TREE else ROOT.parent.parent / "bin"
+    return Path(os.environ.get("BEARWRAP_BIN", usual)).resolve()
 
 
 def _ours(name: str) -> Callable[[], str | None]:
@@ -88,7 +92,9 @@ def _serve() -> str | None:
 
 
 def _which(*names: str) -> Callable[[], str | None]:
-    return lambda: next((path for name in names if (path := shutil.which(name))), None)
+    """Debian has some servers where only root looks."""
+    places = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
+    return lambda: next((path for name in names if (path := shutil.which(name, path=places))), None)
 
 
 def _tcpserver(setup: Setup, argv: list[str]) -> list[str]:
@@ -142,6 +148,24 @@ def _stunnel_command(binary: str, setup: Setup) -> list[str]:
     return [binary, str(path)]
 
 
+def _hitch_command(binary: str, setup: Setup) -> list[str]:
+    """hitch only takes the TLS off: behind it tcpserver runs the program, as it does for the wrappers."""
+    argv = [binary, f"--workers={len(os.sched_getaffinity(0))}", "--ocsp-dir="]
+    argv += [f"--frontend=[127.0.0.1]:{setup.port}", f"--backend=[127.0.0.1]:{setup.backend}"]
+    if os.geteuid() == 0:
+        argv.append("--user=nobody")  # it refuses to work as root
+    if setup.cipher in OPENSSL_CIPHERS:
+        argv.append(f"--ciphers={OPENSSL_CIPHERS[setup.cipher]}")
+    behind = [*until_parent_ends(), *_tcpserver(replace(setup, port=setup.backend), setup.program)]
+    return ["sh", "-c", f"{shlex.join(behind)} & exec {shlex.join([*argv, setup.certificate.both])}"]
+
+
+def until_parent_ends() -> list[str]:
+    """The words before a command that ends with who started it, should that be killed."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
+
+
 def _s6_command(binary: str, setup: Setup) -> list[str]:
     return [binary, "-c", str(setup.most), "--", "127.0.0.1", str(setup.port), *setup.program]
 
@@ -160,6 +184,7 @@ def _client_environment(setup: Setup) -> dict[str, str]:
 
 
 def _load_command(binary: str, setup: Setup) -> list[str]:
+    """`binary` is Tools.load: clients.py knows it."""
     argv = [binary, "--port", str(setup.port), "--name", SERVER_NAME, "--anchors", setup.certificate.chain]
     mode, *more = setup.program[1:]
     return [*argv, "--mode", mode, *(["--bytes", *more] if more else [])]
@@ -176,14 +201,14 @@ def _records_command(binary: str, setup: Setup) -> list[str]:
 
 
 def _records() -> str | None:
-    path = ROOT / "bench" / "records.py"
+    path = Path(__file__).with_name("records.py")
     return str(path) if any((ROOT / "bearwrap").glob("_bear.*.so")) else None
 
 
 PEERS = (
     Peer(
         "ours",
-        "tcpserver + build/bin/tlswrapper",
+        "tcpserver + bearwrap's tlswrapper",
         _ours("tlswrapper"),
         _ours_command,
         needs=("tcpserver",),
@@ -201,6 +226,14 @@ PEERS = (
     ),
     Peer("serve", "bearwrap serve, no super-server", _serve, _serve_command, root=True),
     Peer("stunnel", "stunnel, threads, OpenSSL", _which("stunnel4", "stunnel"), _stunnel_command),
+    Peer(
+        "hitch",
+        "hitch, a process a core, OpenSSL; behind it tcpserver",
+        _which("hitch"),
+        _hitch_command,
+        needs=("tcpserver",),
+        backend=True,
+    ),
     Peer("s6", "s6-tlsserver", _which("s6-tlsserver"), _s6_command, _s6_environment),
     Peer(
         "tcpserver",
@@ -211,7 +244,7 @@ PEERS = (
     ),
     Peer(
         "s6-tlsc",
-        "client: build/bin/s6-tlsclient, which connects and is s6-tlsc then",
+        "client: bearwrap's s6-tlsclient, which connects and is s6-tlsc then",
         _ours("s6-tlsclient"),
         _client_command,
         _client_environment,
@@ -220,7 +253,7 @@ PEERS = (
     Peer(
         "openssl",
         "client: the load generator",
-        lambda: str(LOAD),
+        lambda: "load",  # which is made before it is run
         _load_command,
         side="client",
     ),

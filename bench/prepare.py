@@ -1,23 +1,24 @@
 """prepare - what a benchmark run needs before its first measurement.
 
-Compiles the C programs of this folder into build/bench/, and makes the throw-away certificates in
-a temporary folder. Raises BenchError with a line for the user when something is missing.
+Finds or compiles the C programs of this folder, raises the limit of descriptors, and makes the throw-away
+certificates in a temporary folder. Raises BenchError with a line for the user when something is missing.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+IN_TREE = (ROOT / "src" / "_bear.pyx").exists()
+INSTALLED = HERE / "programs"  # where `make install` puts the compiled programs
 COMMAND_TIMEOUT_S = 120
-BUILD = ROOT / "build" / "bench"
-LOAD = BUILD / "load"
 
 
 class BenchError(Exception):
@@ -44,6 +45,11 @@ class Certificate:
     both: str
 
 
+def _hint(errors: str) -> str:
+    """Which Debian package holds what a compiler did not find."""
+    return "\nOpenSSL's headers are needed: libssl-dev in Debian" if "openssl/" in errors else ""
+
+
 def _run(argv: list[str], what: str) -> None:
     try:
         done = subprocess.run(
@@ -56,10 +62,12 @@ def _run(argv: list[str], what: str) -> None:
         )
     except FileNotFoundError:
         raise BenchError(f"{what}: {argv[0]} is not installed") from None
+    except OSError as error:
+        raise BenchError(f"{what}: {argv[0]}: {error.strerror}") from None
     except subprocess.TimeoutExpired:
         raise BenchError(f"{what}: {argv[0]} took over {COMMAND_TIMEOUT_S} s") from None
     if done.returncode != 0:
-        raise BenchError(f"{what}: {' '.join(argv)}\n{done.stderr.strip()}")
+        raise BenchError(f"{what}: {' '.join(argv)}\n{done.stderr.strip()}{_hint(done.stderr)}")
 
 
 def _compile(target: Path, sources: list[str], flags: list[str], libraries: list[str]) -> str:
@@ -78,21 +86,47 @@ def _compile(target: Path, sources: list[str], flags: list[str], libraries: list
     return str(target)
 
 
-def build_tools() -> Tools:
+def find_tools(folder: Path) -> Tools:
+    """The programs: in the tree those of build/bench, installed those beside this file; where neither is,
+    they are compiled into `folder`, which is the run's own."""
+    names = [field.name for field in fields(Tools)]
+    if not IN_TREE and all(os.access(INSTALLED / name, os.X_OK) for name in names):
+        return Tools(**{name: str(INSTALLED / name) for name in names})
+    return build_tools(ROOT / "build" / "bench" if IN_TREE else folder)
+
+
+def build_tools(folder: Path) -> Tools:
     """Compile what is out of date, statically where that works.
 
     The wrapped program's own start is then the least that a program start can cost; and the client
     shares no page of a library with the servers, which would make their proportional size smaller.
     """
-    BUILD.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     openssl = ["-lssl", "-lcrypto"]
     return Tools(
-        load=_compile_static(LOAD, ["load.c", "wire.c"], ["-pthread"], openssl),
-        program=_compile_static(BUILD / "program", ["program.c"], [], []),
-        spawn=_compile(BUILD / "spawn", ["spawn.c"], [], []),
-        serve=_compile_static(BUILD / "serve", ["serve.c", "wire.c"], ["-pthread"], openssl),
-        fetch=_compile_static(BUILD / "fetch", ["fetch.c"], [], []),
+        load=_compile_static(folder / "load", ["load.c", "wire.c"], ["-pthread"], openssl),
+        program=_compile_static(folder / "program", ["program.c"], [], []),
+        spawn=_compile(folder / "spawn", ["spawn.c"], [], []),
+        serve=_compile_static(folder / "serve", ["serve.c", "wire.c"], ["-pthread"], openssl),
+        fetch=_compile_static(folder / "fetch", ["fetch.c"], [], []),
     )
+
+
+def raise_descriptors(wanted: int) -> int:
+    """Raise the soft limit of descriptors, and as root the hard one, to `wanted`; returns what it is then.
+
+    The servers and the load generator inherit it.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= wanted:
+        return soft
+    for most in (max(wanted, hard), hard):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, most), most))
+            return min(wanted, most)
+        except (ValueError, OSError):  # the hard limit is root's to raise
+            continue
+    return soft
 
 
 def _compile_static(target: Path, sources: list[str], flags: list[str], libraries: list[str]) -> str:

@@ -29,7 +29,10 @@ class Outcome:
     def ratios(self, peer: str, reference: str) -> list[float]:
         """One ratio per round in which both have a value: what the machine does to one, it does to both."""
         pairs = zip(self.samples.get(peer, []), self.samples.get(reference, []), strict=False)
-        return [mine.value / other.value for mine, other in pairs if mine and other and other.value > 0]
+        if not self.measure.compared:
+            return []
+        whole = ((mine.value, other.value) for mine, other in pairs if mine and other)
+        return [mine / other for mine, other in whole if mine > 0 and other > 0]
 
     def total(self, peer: str, key: str) -> float:
         return float(sum(sample.detail.get(key, 0) for sample in self.samples.get(peer, []) if sample))
@@ -39,34 +42,6 @@ class Outcome:
         machine = sum(self.total(peer, "machine_seconds") for peer in self.samples)
         other = sum(self.total(peer, "other_cpu_seconds") for peer in self.samples)
         return other / machine if machine else 0.0
-
-
-@dataclass(frozen=True)
-class Target:
-    """A bound on a median ratio; `at_most` where less is better."""
-
-    group: str
-    measure: str
-    peer: str
-    reference: str
-    bound: float
-    at_most: bool = False
-
-
-_BULK = ("download-default", "upload-default", "download-aes128", "upload-aes128")
-_RATES = ("connections-ecdsa", "connections-rsa")
-TARGETS = (
-    *(Target("wrapper", name, "ours", "original", 3.0) for name in _BULK),
-    *(Target("wrapper", name, "ours", "original", 0.6) for name in _RATES),
-    *(Target("speed", name, "ours", "original", 5.0) for name in _BULK),
-    *(Target("speed", name, "ours", "stunnel", 1.0) for name in _BULK),
-    *(Target("speed", name, "ours", "original", 1.0) for name in _RATES),
-    *(Target("speed", name, "ours", "original", 1.0, True) for name in ("latency-ecdsa", "latency-rsa")),
-    Target("speed", "connections-ecdsa", "serve", "original", 3.0),
-    Target("speed", "connections-ecdsa", "serve", "stunnel", 1.3),
-    *(Target("client", f"client-{name}", "s6-tlsc", "openssl", 0.3) for name in _BULK),
-    Target("client", "client-connections-ecdsa", "s6-tlsc", "openssl", 0.3),
-)
 
 
 _SIDES = {peer.name: peer.side for peer in PEERS}
@@ -93,8 +68,12 @@ def _extra(outcome: Outcome, peer: str) -> str:
         count = len(outcome.values(peer))
         if not count:
             return ""
-        without = outcome.total(peer, "kib_without_program") / count
-        return f"{outcome.total(peer, 'processes_per_connection') / count:>12.1f}{without:>14.0f}"
+        whole = outcome.total(peer, "kib_with_program") / count
+        return f"{outcome.total(peer, 'processes_per_connection') / count:>12.1f}{whole:>14.0f}"
+    if kind == "growth":
+        rates = [outcome.total(peer, f"per_second_{name}") for name in ("none", "held")]
+        count = max(len(outcome.values(peer)), 1)
+        return "".join(f"{rate / count:>14.0f}" for rate in rates)
     connections = outcome.total(peer, "connections")
     if not connections:
         return ""
@@ -109,7 +88,8 @@ _EXTRA_HEADS = {
     "rate": f"{'cpu ms/conn':>12}{'client cpu':>12}",
     "latency": f"{'cpu ms/conn':>12}{'client cpu':>12}{'p95':>9}{'p99':>9}",
     "bulk": f"{'cpu s/GB':>12}{'client cpu':>12}",
-    "memory": f"{'processes':>12}{'without prog':>14}",
+    "memory": f"{'processes':>12}{'with prog':>14}",
+    "growth": f"{'none held/s':>14}{'beside them/s':>14}",
 }
 
 
@@ -158,45 +138,6 @@ def shares(outcome: Outcome) -> dict[str, dict[str, list[float]]]:
         if parts and client not in alone:
             found[client] = parts
     return found
-
-
-def verdict(target: Target, outcome: Outcome | None) -> dict[str, Any]:
-    """One target against what was measured; `holds` is None when it was not."""
-    sign = "<=" if target.at_most else ">="
-    text = f"{target.measure}: {target.peer} {sign} {target.bound:g} x {target.reference}"
-    ratios = outcome.ratios(target.peer, target.reference) if outcome else []
-    if not ratios:
-        why = "not measured"
-        for name in (target.peer, target.reference):
-            if outcome and name in outcome.errors:
-                why += f" ({name}: {outcome.errors[name]})"
-        return {"group": target.group, "target": text, "holds": None, "text": f"{text}: {why}"}
-    middle = median(ratios)
-
-    def meets(ratio: float) -> bool:
-        return ratio <= target.bound if target.at_most else ratio >= target.bound
-
-    word = "holds" if meets(middle) else "falls short"
-    met = sum(map(meets, ratios))
-    spread = f"{min(ratios):.2f} .. {max(ratios):.2f}, met in {met} of {len(ratios)} rounds"
-    if outcome and outcome.other_work() > OTHER_WORK_NOTED:
-        spread += "; rough, other work was running"
-    return {
-        "group": target.group,
-        "target": text,
-        "holds": meets(middle),
-        "ratio": round(middle, 4),
-        "text": f"{text}: {word} (median {middle:.2f}, {spread})",
-    }
-
-
-def verdicts(groups: list[str], outcomes: dict[str, Outcome]) -> list[dict[str, Any]]:
-    """The targets of these groups ("all": of every one) that name a measure of this run."""
-    return [
-        verdict(target, outcomes[target.measure])
-        for target in TARGETS
-        if ("all" in groups or target.group in groups) and target.measure in outcomes
-    ]
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 
 import report
 import stages
+import timeline
 from clients import AeadStation, ClientStation
 from measures import Measure, Settings, Station, applies
 from peers import Peer
@@ -71,11 +72,13 @@ class Run:
         self.servers = [peer for peer in peers if peer.side == "server"]
         self.outcomes: dict[str, report.Outcome] = {}
         self.stage_table = stages.StageTable({}, {}, {})
+        self.timelines: dict[str, timeline.Table] = {}
         self.failed = False
 
     def measure(self, measure: Measure, progress: Progress) -> None:
         """All rounds of one measure."""
-        outcome = self.outcomes[measure.name] = report.Outcome(measure, self.rounds)
+        rounds = self.rounds_of(measure)
+        outcome = self.outcomes[measure.name] = report.Outcome(measure, rounds)
         with ExitStack() as stack:
             stations = []
             for peer in self.peers:
@@ -90,11 +93,11 @@ class Run:
                     stations.append(station)
                 except BenchError as error:
                     self._note(outcome, peer.name, error)
-                    progress.skip(self.rounds)
-            for number in range(1, self.rounds + 1):
+                    progress.skip(rounds)
+            for number in range(1, rounds + 1):
                 for station in stations[:: 1 if number % 2 else -1]:
                     name = station.peer.name
-                    progress.step(f"{measure.name}: {name}, round {number} of {self.rounds}")
+                    progress.step(f"{measure.name}: {name}, round {number} of {rounds}")
                     try:
                         outcome.samples[name].append(station.sample())
                     except BenchError as error:
@@ -102,7 +105,10 @@ class Run:
                         self._note(outcome, name, error)
                         if outcome.samples[name].count(None) >= FAILURES_BORNE:
                             stations.remove(station)
-                            progress.skip(self.rounds - number)
+                            progress.skip(rounds - number)
+
+    def rounds_of(self, measure: Measure) -> int:
+        return min(self.rounds, measure.most_rounds)
 
     def _note(self, outcome: report.Outcome, peer: str, error: BenchError) -> None:
         outcome.errors[peer] = str(error).replace("\n", " ")[:ERROR_CHARACTERS]
@@ -128,9 +134,22 @@ class Run:
                     progress.step(f"startup: {name}, one connection's milestones")
         self.failed = self.failed or bool(self.stage_table.notes)
 
-    def steps(self, measures: list[Measure], startup: bool) -> int:
+    def timeline(self, progress: Progress) -> None:
+        """The stage tables, one connection at a time."""
+        for peer in self._timed():
+            table = self.timelines[peer.name] = timeline.Table()
+            for _ in timeline.watch(peer, self.settings, self.starts_per_round, table):
+                progress.step(f"stages: {peer.name}")
+            self.failed = self.failed or bool(table.note)
+
+    def _timed(self) -> list[Peer]:
+        return [peer for peer in self.peers if peer.name in timeline.PEERS_TRACED]
+
+    def steps(self, measures: list[Measure], extras: set[str]) -> int:
         """How many samples the whole run takes."""
-        count = sum(applies(measure, peer) for measure in measures for peer in self.peers)
-        if startup:
-            count += len(stages.starts(self.settings, self.servers)) + len(self.servers)
-        return count * self.rounds
+        count = sum(self.rounds_of(measure) * applies(measure, peer) for measure in measures for peer in self.peers)
+        if "stages" in extras:
+            count += 2 * self.starts_per_round * len(self._timed())
+        if "startup" in extras:
+            count += (len(stages.starts(self.settings, self.servers)) + len(self.servers)) * self.rounds
+        return count

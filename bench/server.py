@@ -7,7 +7,6 @@ whatever it forks, and so that nothing of it is left when it ends.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,13 +14,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from peers import Peer, Setup
+from peers import Peer, Setup, until_parent_ends
 from prepare import BenchError
 
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
-SETTLE_TIMEOUT_S = 3.0
+SETTLE_TIMEOUT_S = 10.0
 POLL_S = 0.005
+STEADY_S = 0.1  # no new process in so long: the start is over
 
 
 def free_port() -> int:
@@ -52,7 +52,9 @@ class Process:
     """One line of /proc: `started` tells a process from a later one with its pid."""
 
     pid: int
+    state: str  # one letter; Z has ended and was not waited for
     parent: int
+    session: int
     started: int
     ticks: int  # processor time, its own and of the children it has reaped
 
@@ -63,12 +65,18 @@ def _process(pid: int) -> Process | None:
     except OSError:
         return None
     fields = text.rpartition(")")[2].split()
-    return Process(pid, int(fields[1]), int(fields[19]), sum(map(int, fields[11:15])))
+    state, parent, session, started = fields[0], int(fields[1]), int(fields[3]), int(fields[19])
+    return Process(pid, state, parent, session, started, sum(map(int, fields[11:15])))
 
 
-def tree(root: int) -> list[Process]:
-    """The process `root` and all below it, now."""
-    found = [process for name in os.listdir("/proc") if name.isdigit() and (process := _process(int(name)))]
+def everything() -> list[Process]:
+    """All processes of the machine, now."""
+    return [process for name in os.listdir("/proc") if name.isdigit() and (process := _process(int(name)))]
+
+
+def tree(root: int, found: list[Process] | None = None) -> list[Process]:
+    """The process `root` and all below it: now, or among those that were `found`."""
+    found = everything() if found is None else found
     members = {root}
     grew = True
     while grew:
@@ -86,10 +94,8 @@ class Server:
         assert binary is not None
         self.peer = peer
         self.port = setup.port
-        argv = peer.command(binary, setup)
-        setpriv = shutil.which("setpriv")
-        if setpriv:  # ends with us, should we be killed
-            argv = [setpriv, "--pdeathsig", "KILL", "--", *argv]
+        self._ports = [setup.port, setup.backend] if peer.backend else [setup.port]
+        argv = [*until_parent_ends(), *peer.command(binary, setup)]
         self._log = setup.folder / f"{peer.name}-{setup.port}.log"
         with open(self._log, "wb") as log:
             self._process = subprocess.Popen(
@@ -100,7 +106,7 @@ class Server:
                 env={**os.environ, **peer.environment(setup)},
                 start_new_session=True,
             )
-        self._idle = 1
+        self._idle = 0
 
     @property
     def pid(self) -> int:
@@ -124,13 +130,17 @@ class Server:
 
     def _wait_listening(self) -> None:
         end = time.monotonic() + START_TIMEOUT_S
-        while not _listens(self.port):
+        while not all(map(_listens, self._ports)):
             if self._process.poll() is not None:
                 raise BenchError(f"{self.peer.name} ended at its start: {self.last_words()}")
             if time.monotonic() > end:
                 raise BenchError(f"{self.peer.name} does not listen after {START_TIMEOUT_S:.0f} s")
             time.sleep(POLL_S)
-        self._idle = len(tree(self.pid))
+        # Some make their workers only now.
+        end = time.monotonic() + START_TIMEOUT_S
+        while (count := len(tree(self.pid))) != self._idle and time.monotonic() < end:
+            self._idle = count
+            time.sleep(STEADY_S)
 
     def settle(self) -> float:
         """Wait until no process of a connection is left, so that no peer pays for another's teardown.
@@ -166,8 +176,9 @@ class Server:
         return len(tree(self.pid))
 
     def stop(self) -> None:
-        """End the server, and what it started and left behind."""
-        members = tree(self.pid)
+        """End the server, and what it started and left behind: below it or in its session."""
+        found = everything()
+        members = [*tree(self.pid, found), *(process for process in found if process.session == self.pid)]
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:

@@ -65,7 +65,7 @@ def main() -> int:
         for program in ("tlswrapper", "bearwrap"):
             path = fresh / "bin" / program
             if path.exists():
-                run([str(path), "--version"])
+                run([str(path), *(["bench", "--list"] if program == "bearwrap" else ["--version"])])
                 print(f"dist: {program} runs from the wheel", flush=True)
             else:
                 print(f"dist: no native {program} in the wheel (no libpython to link)", flush=True)

@@ -5,7 +5,8 @@ Usage: install.py [--destdir DIR] [--prefix DIR] [--script] [--uninstall]
     PREFIX/bin/NAME                   the programs
     PREFIX/share/man/man1/NAME.1      their manual pages
     PREFIX/lib/systemd/system/        units that are started by nobody unless they are enabled
-    PREFIX/lib/bearwrap/              the modules of the script form; only if the programs are that form
+    PREFIX/lib/bearwrap/bearwrap/     the modules of the script form; only if the programs are that form
+    PREFIX/lib/bearwrap/bench/        what `bearwrap bench` runs, its C programs compiled if that works here
     /var/lib/tlswrapper/empty         the empty directory the programs lock themselves into
 
 DESTDIR is put before every path that is written and stands in none that is looked up later.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import compileall
+import dataclasses
 import os
 import shutil
 import sys
@@ -25,6 +27,10 @@ import freeze
 import inplace
 import native
 import script
+
+sys.path.append(str(native.ROOT / "bench"))
+
+import prepare
 
 JAIL = Path("/var/lib/tlswrapper/empty")
 UNITS = sorted((native.ROOT / "systemd").iterdir())
@@ -68,6 +74,7 @@ def install(destdir: Path, prefix: Path, as_script: bool) -> None:
             other.unlink(missing_ok=True)
             other.symlink_to(first.name)
             print(f"install: {other}", flush=True)
+    install_bench(library / "bench")
     for page in sorted((native.ROOT / "man").glob("*.1")):
         copy(page, under(destdir, prefix / "share" / "man" / "man1" / page.name), 0o644)
     for unit in UNITS:
@@ -80,6 +87,19 @@ def install(destdir: Path, prefix: Path, as_script: bool) -> None:
     jail.mkdir(parents=True, exist_ok=True)
     jail.chmod(0o755)
     print(f"install: {jail}", flush=True)
+
+
+def install_bench(folder: Path) -> None:
+    """The benchmarks; what cannot be compiled here is compiled by each run."""
+    for path in sorted(path for path in prepare.HERE.iterdir() if path.suffix in (".py", ".c", ".h")):
+        copy(path, folder / path.name, 0o644)
+    try:
+        tools = prepare.build_tools(native.BUILD / "bench")
+    except prepare.BenchError as error:
+        print(f"install: benchmarks: {str(error).splitlines()[0]}; left to the first run", flush=True)
+        return
+    for tool in map(Path, dataclasses.asdict(tools).values()):
+        copy(tool, folder / prepare.INSTALLED.name / tool.name, 0o755)
 
 
 def unit_text(unit: Path, prefix: Path) -> str:
@@ -103,7 +123,7 @@ def uninstall(destdir: Path, prefix: Path) -> None:
             target.unlink()
             print(f"uninstall: {target}", flush=True)
     library = under(destdir, prefix / "lib" / "bearwrap")
-    if (library / "bearwrap").is_dir():
+    if (library / "bearwrap").is_dir() or (library / "bench").is_dir():
         shutil.rmtree(library)
         print(f"uninstall: {library}", flush=True)
     # The original's package uses the same directory; ours is left if that package is there.

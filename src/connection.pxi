@@ -116,7 +116,7 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p, int supervisor) no
         p.network[0] = config.client.read_fd
         p.network[1] = config.client.write_fd
     p.supervisor = supervisor
-    net.prog = fork()
+    net.prog = bw_fork()
     if net.prog == 0:
         close(p.to_prog[1])
         close(p.from_prog[0])
@@ -137,7 +137,7 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p, int supervisor) no
         close(p.to_prog[0])
     close_inherited(<const int *>p, <int>(sizeof(Pipes) // sizeof(int)))    # nothing but descriptors
     if net.prog > 0:
-        net.key = fork()
+        net.key = bw_fork()
         if net.key == 0:
             if config.delayed:
                 close(p.to_prog[0])

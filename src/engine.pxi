@@ -209,6 +209,18 @@ cdef void engine_classes() noexcept nogil:
     remote_chapol_in.init = chapol_in
     remote_chapol_out.init = chapol_out
 
+cdef bint hash_used(Config *config, int hash_id) noexcept nogil:
+    """Whether a suite has it in its PRF or MAC, or TLS before 1.2 in its PRF."""
+    cdef const bw_suite *s
+    cdef int i
+    if config.version_min < BR_TLS12 and (hash_id == br_md5_ID or hash_id == br_sha1_ID):
+        return True
+    for i in range(config.suites_num):
+        s = suite_row(config.suites[i])
+        if s != NULL and (s.prf_id == hash_id or s.mac_id == hash_id):
+            return True
+    return False
+
 cdef bint engine_prepare(Config *config, int port) noexcept nogil:
     """What both roles set up, engine.eng being the role's; False when there is no randomness."""
     cdef br_ssl_engine_context *e = engine.eng
@@ -222,7 +234,9 @@ cdef bint engine_prepare(Config *config, int port) noexcept nogil:
     br_ssl_engine_set_versions(e, config.version_min, config.version_max if config.version_max < TLS13 else BR_TLS12)
     br_ssl_engine_set_suites(e, config.suites, config.suites_num)
     for i in range(br_md5_ID, br_sha512_ID + 1):
-        br_ssl_engine_set_hash(e, i, hash_class(i))
+        # each that is set is run over every message; hs_server.c knows the others that a server signs with
+        if not BW_VENDORED or config.client != NULL or config.anchors != NULL or hash_used(config, i):
+            br_ssl_engine_set_hash(e, i, hash_class(i))
     br_ssl_engine_set_prf10(e, engine_prf)
     br_ssl_engine_set_prf_sha256(e, engine_prf)
     br_ssl_engine_set_prf_sha384(e, engine_prf)

@@ -46,6 +46,22 @@ def environment_set(bytes name, bytes value):
     if setenv(name, value, 1) < 0:
         raise OSError(errno, "setenv failed")
 
+def environment_get(bytes name):
+    cdef const char *value = getenv(name)
+    return None if value == NULL else <bytes>value
+
+def file_mode(bytes path):
+    cdef stat_t st
+    if fstatat(AT_FDCWD, path, &st, 0) < 0:
+        raise OSError(errno, "")
+    return st.st_mode
+
+def write_some(int fd, bytes data):
+    cdef ssize_t n = write(fd, <const char *>data, len(data))
+    if n < 0:
+        raise OSError(errno, "")
+    return n
+
 def random_identity(int n):
     cdef uint8_t raw[64]
     cdef const char *alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -311,7 +327,7 @@ cdef char **config_read(settings, Config *config) except NULL:
     cdef int i
     memset(config, 0, sizeof(Config))
     config.entries_num = len(settings.entries)
-    if config.entries_num > ENTRIES_MAX or len(settings.suites) > 14:
+    if config.entries_num > ENTRIES_MAX or len(settings.suites) > BW_SERVER_SUITES:
         raise ValueError("too many entries or suites")
     for i, (path, is_directory) in enumerate(settings.entries):
         config.entries[i].path = c_text(path)

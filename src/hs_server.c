@@ -1,5 +1,5 @@
 /*
- * hs_server.c - BearSSL's server handshake with two functions redirected.
+ * hs_server.c - BearSSL's server handshake with two functions redirected and a shorter list.
  *
  * This file is compiled in place of the vendored src/ssl/ssl_hs_server.c and is the only change of BearSSL's
  * behaviour: the random part of ServerHello.random carries the downgrade marker of RFC 8446 section 4.1.3 when
@@ -9,7 +9,7 @@
 #ifndef BEARWRAP_SYSTEM_BEARSSL
 
 #include <string.h>
-#include "inner.h"
+#include "hs_server.h"
 
 static void
 draw_random(br_hmac_drbg_context *rng, void *out, size_t len)
@@ -29,20 +29,30 @@ draw_random(br_hmac_drbg_context *rng, void *out, size_t len)
 /*
  * signature_algorithms says nothing about versions before TLS 1.2 (RFC 5246 section 7.4.1.4.1), which sign with one
  * fixed hash. The engine asks for its hash functions just before it drops the suites that the client's list makes
- * impossible; by then the version is known.
+ * impossible; by then the version is known. What it signs with is key's: all are there, though only those of the
+ * transcript are run.
  */
 static const br_hash_class *
 find_hash(const br_multihash_context *mc, int id)
 {
+	static const br_hash_class *const all[] = {
+		&br_md5_vtable, &br_sha1_vtable, &br_sha224_vtable, &br_sha256_vtable, &br_sha384_vtable, &br_sha512_vtable
+	};
 	br_ssl_server_context *sc;
 
 	sc = (br_ssl_server_context *)(void *)((unsigned char *)(uintptr_t)mc - offsetof(br_ssl_engine_context, mhash));
 	if (sc->eng.session.version < BR_TLS12) {
 		sc->hashes |= 0x0404;
 	}
-	return br_multihash_getimpl(mc, id);
+	return id >= br_md5_ID && id <= br_sha512_ID ? all[id - 1] : NULL;
 }
 
+/*
+ * The engine looks at each place of the list of common suites, empty or not, and walks a table of 45 suites for it: of
+ * 48 places that is half of its whole handshake (1.7 million instructions, 0.85 with 14). No list of ours is longer.
+ */
+#undef BR_MAX_CIPHER_SUITES
+#define BR_MAX_CIPHER_SUITES BW_SERVER_SUITES
 #define br_hmac_drbg_generate draw_random
 #define br_multihash_getimpl find_hash
 #include "ssl_hs_server.c"

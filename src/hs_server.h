@@ -1,6 +1,8 @@
-/* hs_server.h - prototypes of the BearSSL functions that its public headers leave out. */
+/* hs_server.h - what hs_server.c shares, and prototypes of BearSSL's functions that its public headers leave out. */
 #ifndef BEARWRAP_HS_SERVER_H
 #define BEARWRAP_HS_SERVER_H
+
+enum { BW_SERVER_SUITES = 14 }; /* an ECDSA and an RSA suite for each name of -c */
 
 #ifdef BEARWRAP_SYSTEM_BEARSSL
 #include "bearssl_ssl.h"

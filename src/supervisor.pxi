@@ -160,7 +160,7 @@ cdef void worker_spawn(Supervisor *s) noexcept nogil:
     if socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0:
         serve_trouble(s, "unable to start a worker", errno)
         return
-    pid = fork()
+    pid = bw_fork()
     if pid == 0:
         worker_begin(s, pair[1])
     close(pair[1])

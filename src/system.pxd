@@ -258,6 +258,19 @@ cdef extern from "<string.h>" nogil:
     void *memmem(const void *hay, size_t haylen, const void *needle, size_t needlelen)
     void explicit_bzero(void *p, size_t n)
 
+# fork without the C library's handlers and locks, where no process has a second thread: each of its pages that is
+# written costs a child 2 us.
+cdef extern from *:
+    """
+    #include <unistd.h>
+    #if defined __GLIBC__ && __GLIBC_PREREQ(2, 34)
+    #define bw_fork _Fork
+    #else
+    #define bw_fork fork
+    #endif
+    """
+    pid_t bw_fork() nogil
+
 # C11 atomics on shared memory: one writer a cursor, acquire/release between producer and consumer.
 cdef extern from *:
     """

@@ -5,9 +5,7 @@ main() picks the program by the basename of argv[0], as tlswrapper's one binary 
 
 from __future__ import annotations
 
-from bearwrap.errors import BearError, Finished, OptionError, SystemCallError, UsageError
-from bearwrap.logs import Log, write
-from bearwrap.options import help_text
+from bearwrap.logs import Log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,11 +13,16 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
+place = b""  # where the executable lies
+
+
 def main(argv: Sequence[bytes], executable: bytes = b"") -> int:
     """Run the program that argv[0] names (argv: list of bytes); its exit code."""
     name = argv[0].rpartition(b"/")[2] if argv else b""
     if not name:
         return 100
+    global place
+    place = executable
     return run(program_named(name), argv[1:])
 
 
@@ -51,7 +54,7 @@ def program_named(name: bytes) -> ModuleType:
 
 
 def run(program: ModuleType, args: Sequence[bytes]) -> int:
-    """Run a program module (NAME, USAGE, OPTIONS, CLOSING, start) and turn its errors into lines and codes.
+    """Run a program module (NAME, USAGE, OPTIONS, CLOSING, start); its exit code.
 
     A program of another family than tlswrapper's has its own LOG and HELP.
     """
@@ -59,29 +62,7 @@ def run(program: ModuleType, args: Sequence[bytes]) -> int:
     try:
         code: int = program.start(args, log)
         return code
-    except Finished as end:
-        text = getattr(program, "HELP", help_text)
-        write(1, version_text() if end.text == "V" else text(program.USAGE, program.OPTIONS, program.CLOSING))
-        return end.exit_code
-    except UsageError as end:
-        log.usage(program.USAGE)
-        return end.exit_code
-    except OptionError as end:
-        if end.detail:
-            log.error(end.detail, end.errno)
-        log.fatal(end.message, end.errno)
-        for value in end.available:
-            log.fatal(b"available: " + value)
-        return end.exit_code
-    except SystemCallError as end:
-        log.fatal(end.message, end.errno)
-        return end.exit_code
-    except BearError as end:
-        log.fatal(str(end).encode())
-        return end.exit_code
+    except Exception as end:
+        from bearwrap.programs.refusal import refuse
 
-
-def version_text() -> str:
-    from bearwrap._version import __version__
-
-    return "bearwrap " + __version__ + "\n"
+        return refuse(end, program, log)

@@ -1,23 +1,26 @@
-"""bearwrap - what this build is, the listener, and where to read on; later the benchmarks."""
+"""bearwrap - what this build is, the listener, the benchmarks, and where to read on."""
 
 from __future__ import annotations
 
 from bearwrap import _bear, programs
 from bearwrap.errors import UsageError
 from bearwrap.logs import write
-from bearwrap.options import Option, parse
+from bearwrap.options import parse
+from bearwrap.programs.refusal import version_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bearwrap.logs import Log
+    from bearwrap.options import Option
 
 NAME = b"bearwrap"
-USAGE = "bearwrap version | serve address prog"
+USAGE = "bearwrap version | serve address prog | bench"
 CLOSING = (
     "  version         what this build is made of\n"
-    "  serve           listen, and run prog behind TLS for each connection; `bearwrap serve --help`\n\n"
+    "  serve           listen, and run prog behind TLS for each connection; `bearwrap serve --help`\n"
+    "  bench           compare with other TLS wrappers on this machine; `bearwrap bench --help`\n\n"
     "The wrapper itself is tlswrapper(1)."
 )
 OPTIONS: list[Option] = []
@@ -29,13 +32,17 @@ def start(args: Sequence[bytes], log: Log) -> int:
         from bearwrap.programs import serve
 
         return programs.run(serve, args[1:])
+    if args[:1] == [b"bench"]:
+        from bearwrap.programs import bench
+
+        return programs.run(bench, args[1:])
     rest = parse(args, OPTIONS, lambda letter, value: None)
     if rest != [b"version"]:
         raise UsageError()
     facts = _bear.build_facts()
     sodium, nettle = facts["sodium"].decode(), facts["nettle"].decode()
     lines = [
-        programs.version_text().rstrip(),
+        version_text().rstrip(),
         "BearSSL 0.6, " + ("vendored" if facts["vendored"] else "the system's (no downgrade marker in ServerHello)"),
         "ChaCha20-Poly1305, X25519: "
         + ("libsodium " + sodium if sodium else "BearSSL's own (about four times slower, and no Ed25519)"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posix
 
-from bearwrap import _bear, logs, s6options
+from bearwrap import _bear, s6logs, s6options
 from bearwrap.errors import OptionError, SystemCallError, UsageError
 from bearwrap.options import JAIL_DIRECTORY
 from bearwrap.s6options import Option, parse, unsigned
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NAME = b"s6-tlsc"
 USAGE = "s6-tlsc [ options ] prog..."
 CLOSING = "prog runs with the plaintext on the two network descriptors. See s6-tlsc(1)."
-LOG = logs.S6Log
+LOG = s6logs.S6Log
 HELP = s6options.help_text
 # what s6-tlsclient takes too
 SHARED_OPTIONS = [
@@ -157,7 +157,7 @@ def check_descriptors(*fds: int) -> None:
             raise SystemCallError(b"unable to check network fds", why.errno or 0) from None
 
 
-def start(args: Sequence[bytes], log: logs.S6Log) -> int:
+def start(args: Sequence[bytes], log: s6logs.S6Log) -> int:
     """Parse the options, read the environment and run the connection; the exit code."""
     settings = Settings()
     settings.prog = parse(args, OPTIONS, settings.take)

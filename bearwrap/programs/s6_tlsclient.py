@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posix
 
-from bearwrap import _bear, logs, programs, s6options, tcpconnect
+from bearwrap import _bear, programs, s6logs, s6options, tcpconnect
 from bearwrap.errors import OptionError, SystemCallError, UsageError
 from bearwrap.programs import s6_tlsc
 from bearwrap.s6options import Option, parse, unsigned
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NAME = b"s6-tlsclient"
 USAGE = "s6-tlsclient [ options ] host port prog..."
 CLOSING = "prog runs with the plaintext on descriptors 6 and 7. See s6-tlsclient(1)."
-LOG = logs.S6Log
+LOG = s6logs.S6Log
 HELP = s6options.help_text
 OPTIONS = [
     Option("q", "quiet", None, "errors only"),
@@ -141,7 +141,7 @@ def addresses(host: bytes, settings: Settings, deadline_ms: int | None) -> list[
     return suitable
 
 
-def connect(host: bytes, port: int, settings: Settings, deadline_ms: int | None, log: logs.S6Log) -> int:
+def connect(host: bytes, port: int, settings: Settings, deadline_ms: int | None, log: s6logs.S6Log) -> int:
     """A connected socket. Raises SystemCallError."""
     found = addresses(host, settings, deadline_ms)
 
@@ -174,7 +174,7 @@ def bind(fd: int, ip: bytes, port: int) -> None:
         raise SystemCallError(b"unable to bind socket", why.errno or 0) from None
 
 
-def describe(fd: int, settings: Settings, deadline_ms: int | None, log: logs.S6Log) -> None:
+def describe(fd: int, settings: Settings, deadline_ms: int | None, log: s6logs.S6Log) -> None:
     """Set what UCSPI promises a TCP client (UCSPI-1996, section 4); a variable without value is unset."""
     remote_ip, remote_port, local_ip, local_port = _bear.tcp_addresses(fd)
     log.info(b"connected to " + remote_ip + b" port " + remote_port)
@@ -214,7 +214,7 @@ def move(fd: int) -> None:
         posix.close(fd)
 
 
-def start(args: Sequence[bytes], log: logs.S6Log) -> int:
+def start(args: Sequence[bytes], log: s6logs.S6Log) -> int:
     """Parse the options, connect, and run s6-tlsc; the exit code."""
     settings = Settings()
     rest = parse(args, OPTIONS, settings.take)

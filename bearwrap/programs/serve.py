@@ -170,7 +170,7 @@ def open_log(path: bytes) -> None:
 
 def split(words: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
     """(our long options, tlswrapper's options and prog), which may be mixed up to prog."""
-    valued = {ord(row.letter) for row in tlswrapper.OPTIONS if row.value is not None}
+    valued = {ord(letter) for letter, value, _text in tlswrapper.OPTIONS if value is not None}
     ours: list[bytes] = []
     theirs: list[bytes] = []
     at = 0

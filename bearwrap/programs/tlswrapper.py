@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import posix
-
 from bearwrap import _bear
-from bearwrap.errors import OptionError, UsageError
-from bearwrap.options import JAIL_DIRECTORY, LOG_OPTIONS, Option, parse, proxy_version, timeout
+from bearwrap.options import JAIL_DIRECTORY, LOG_OPTIONS, bad_option, bad_usage, parse, proxy_version, timeout
 from bearwrap.policy import Policy
 
 TYPE_CHECKING = False
@@ -14,30 +11,31 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bearwrap.logs import Log
+    from bearwrap.options import Option
 
 NAME = b"tlswrapper"
 USAGE = "tlswrapper [options] [ -d certdir ] [ -f certfile ] prog"
 CLOSING = "prog runs with the connection's plaintext on descriptors 0 and 1. See tlswrapper(1)."
-OPTIONS = [
+OPTIONS: list[Option] = [
     *LOG_OPTIONS,
-    Option("f", "file", "certificate chain and private key, PEM; up to 4 of -f and -d, in order"),
-    Option("d", "dir", "folder of such files, each named for the server name it serves"),
-    Option("a", "file", "require a client certificate issued by an anchor in this file"),
-    Option("U", "field", "run prog as the account in the client certificate's commonName or emailAddress"),
-    Option("u", "account", "run prog as this account"),
-    Option("c", "cipher", "allow this cipher; may be repeated"),
-    Option("e", "curve", "allow this ephemeral group; may be repeated"),
-    Option("m", "version", "lowest version: tls10, tls11, tls12 (default)"),
-    Option("M", "version", "highest version: tls10, tls11, tls12 (default)"),
-    Option("s", None, "the server's cipher order wins (default)"),
-    Option("S", None, "the client's cipher order wins"),
-    Option("t", "seconds", "idle timeout, 1 to 86400 (default 60)"),
-    Option("T", "seconds", "handshake deadline, 1 to 86400 (default 30)"),
-    Option("p", "0|1", "1: a PROXY v1 line comes first; 0: none (default)"),
-    Option("J", "dir", "empty folder to jail in (default /var/lib/tlswrapper/empty)"),
-    Option("j", "account", "account of the jailed processes (default: a uid made from the pid)"),
-    Option("n", None, "start in clear; prog asks for TLS on descriptor 5 (STARTTLS)"),
-    Option("N", None, "encrypt from the start (default)"),
+    ("f", "file", "certificate chain and private key, PEM; up to 4 of -f and -d, in order"),
+    ("d", "dir", "folder of such files, each named for the server name it serves"),
+    ("a", "file", "require a client certificate issued by an anchor in this file"),
+    ("U", "field", "run prog as the account in the client certificate's commonName or emailAddress"),
+    ("u", "account", "run prog as this account"),
+    ("c", "cipher", "allow this cipher; may be repeated"),
+    ("e", "curve", "allow this ephemeral group; may be repeated"),
+    ("m", "version", "lowest version: tls10, tls11, tls12 (default)"),
+    ("M", "version", "highest version: tls10, tls11, tls12 (default)"),
+    ("s", None, "the server's cipher order wins (default)"),
+    ("S", None, "the client's cipher order wins"),
+    ("t", "seconds", "idle timeout, 1 to 86400 (default 60)"),
+    ("T", "seconds", "handshake deadline, 1 to 86400 (default 30)"),
+    ("p", "0|1", "1: a PROXY v1 line comes first; 0: none (default)"),
+    ("J", "dir", "empty folder to jail in (default /var/lib/tlswrapper/empty)"),
+    ("j", "account", "account of the jailed processes (default: a uid made from the pid)"),
+    ("n", None, "start in clear; prog asks for TLS on descriptor 5 (STARTTLS)"),
+    ("N", None, "encrypt from the start (default)"),
 ]
 ENTRIES_MOST = 4
 EINVAL = 22
@@ -47,10 +45,6 @@ USER_FIELDS = {b"commonName": 1, b"emailAddress": 2}
 
 class Settings:
     """The settings of one connection, as serve_connection takes them."""
-
-    __slots__ = ("entries", "anchors", "user_field", "account", "policy", "idle", "handshake", "proxy", "delayed",
-                 "jail_directory", "jail_account", "prog", "suites", "groups", "version_min", "version_max",
-                 "server_order", "idle_s", "handshake_s")
 
     def __init__(self) -> None:
         self.entries: list[tuple[bytes, bool]] = []
@@ -75,7 +69,7 @@ class Settings:
             self.add_anchors(value)
         elif letter == "U":
             if value not in USER_FIELDS:
-                raise OptionError(b"unable to parse ASN.1 object from the string '" + value + b"'",
+                raise bad_option(b"unable to parse ASN.1 object from the string '" + value + b"'",
                                   available=list(USER_FIELDS))
             self.user_field = USER_FIELDS[value]
         elif letter == "u":
@@ -104,29 +98,29 @@ class Settings:
     def add_entry(self, what: bytes, path: bytes, kind: int) -> None:
         mode = file_kind(path, b"unable to stat " + what)
         if kind == DIRECTORY and mode != DIRECTORY:
-            raise OptionError(b"unable to add certdir '" + path + b"'", 20)
+            raise bad_option(b"unable to add certdir '" + path + b"'", 20)
         if kind == REGULAR and mode != REGULAR:
-            raise OptionError(b"unable to add certfile '" + path + b"': not a regular file")
+            raise bad_option(b"unable to add certfile '" + path + b"': not a regular file")
         if len(self.entries) == ENTRIES_MOST:
-            raise OptionError(b"unable to add more than 4 certdirs+certfiles")
+            raise bad_option(b"unable to add more than 4 certdirs+certfiles")
         self.entries.append((path, kind == DIRECTORY))
 
     def add_anchors(self, path: bytes) -> None:
         if self.anchors is not None:
-            raise OptionError(b"unable to add more than one anchor file")
+            raise bad_option(b"unable to add more than one anchor file")
         if file_kind(path, b"unable to add anchor file") != REGULAR:
-            raise OptionError(b"unable to add anchor file '" + path + b"': not a regular file")
+            raise bad_option(b"unable to add anchor file '" + path + b"': not a regular file")
         self.anchors = path
 
     def check(self) -> None:
         """What can only be judged when all options are known. Raises UsageError or OptionError."""
         policy = self.policy
         if not self.prog or not self.entries or policy.version_min > policy.version_max:
-            raise UsageError
+            raise bad_usage()
         if self.user_field and self.anchors is None:
-            raise OptionError(b"option -U must be used with -a")
+            raise bad_option(b"option -U must be used with -a")
         if self.user_field and self.delayed:
-            raise OptionError(b"option -U is not compatible with -n")
+            raise bad_option(b"option -U is not compatible with -n")
         self.idle_s = timeout(self.idle)
         self.handshake_s = timeout(self.handshake)
         self.suites, self.groups = policy.suites(), policy.groups()
@@ -137,11 +131,11 @@ class Settings:
 def file_kind(path: bytes, failure: bytes) -> int:
     """The type bits of a path's mode, links followed; OptionError `failure 'path' (why)` when there is none."""
     try:
-        return posix.stat(path).st_mode & 0o170000
+        return _bear.file_mode(path) & 0o170000
     except OSError as why:
-        raise OptionError(failure + b" '" + path + b"'", why.errno or EINVAL) from None
+        raise bad_option(failure + b" '" + path + b"'", why.errno or EINVAL) from None
     except ValueError:
-        raise OptionError(failure + b" '" + path + b"'", EINVAL) from None
+        raise bad_option(failure + b" '" + path + b"'", EINVAL) from None
 
 
 def configure(settings: Settings, args: Sequence[bytes], log: Log) -> None:

@@ -7,7 +7,7 @@ import posix
 from bearwrap import _bear
 from bearwrap.errors import BearError, OptionError, UsageError
 from bearwrap.greylist import server_address
-from bearwrap.options import EINVAL, JAIL_DIRECTORY, LOG_OPTIONS, Option, parse, timeout
+from bearwrap.options import EINVAL, JAIL_DIRECTORY, LOG_OPTIONS, parse, timeout
 from bearwrap.smtp import Dialogue
 from bearwrap.smtpsession import Broken, Session
 
@@ -16,20 +16,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bearwrap.logs import Log
+    from bearwrap.options import Option
 
 NAME = b"tlswrapper-smtp"
 USAGE = "tlswrapper-smtp [options] child"
 CLOSING = "child is an SMTP server on descriptors 0 and 1; run it so below tlswrapper -n. See tlswrapper-smtp(1)."
-OPTIONS = [
+OPTIONS: list[Option] = [
     *LOG_OPTIONS,
-    Option("t", "seconds", "the whole session's deadline, 1 to 86400 (default 600)"),
-    Option("T", "seconds", "limit of each read, write and connect, 1 to 86400 (default 15)"),
-    Option("u", "account", "run child as this account"),
-    Option("g", "host:port", "ask this greylist server about each recipient"),
-    Option("c", None, "when the greylist server fails, end the session"),
-    Option("C", None, "when the greylist server fails, go on without it (default)"),
-    Option("J", "dir", "empty folder to jail in (default /var/lib/tlswrapper/empty)"),
-    Option("j", "account", "account of the jailed process (default: a uid made from the pid)"),
+    ("t", "seconds", "the whole session's deadline, 1 to 86400 (default 600)"),
+    ("T", "seconds", "limit of each read, write and connect, 1 to 86400 (default 15)"),
+    ("u", "account", "run child as this account"),
+    ("g", "host:port", "ask this greylist server about each recipient"),
+    ("c", None, "when the greylist server fails, end the session"),
+    ("C", None, "when the greylist server fails, go on without it (default)"),
+    ("J", "dir", "empty folder to jail in (default /var/lib/tlswrapper/empty)"),
+    ("j", "account", "account of the jailed process (default: a uid made from the pid)"),
 ]
 
 

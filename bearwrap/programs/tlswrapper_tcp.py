@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from bearwrap import _bear
 from bearwrap.errors import OptionError, UsageError
-from bearwrap.options import EINVAL, JAIL_DIRECTORY, LOG_OPTIONS, Option, parse, proxy_version, timeout
+from bearwrap.options import EINVAL, JAIL_DIRECTORY, LOG_OPTIONS, parse, proxy_version, timeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bearwrap.logs import Log
+    from bearwrap.options import Option
 
 NAME = b"tlswrapper-tcp"
 USAGE = "tlswrapper-tcp [options] host port"
 CLOSING = "host is a name, an address, or unix:/path, which needs no port. See tlswrapper-tcp(1)."
-OPTIONS = [
+OPTIONS: list[Option] = [
     *LOG_OPTIONS,
-    Option("t", "seconds", "idle timeout, 1 to 86400 (default 3600)"),
-    Option("T", "seconds", "deadline to be connected, 1 to 86400 (default 10)"),
-    Option("p", "0|1", "1: a PROXY v1 line comes first from descriptor 0; 0: none (default)"),
-    Option("P", "0|1", "1: send a PROXY v1 line to host first; 0: none (default)"),
-    Option("J", "dir", "empty folder to jail in (default /var/lib/tlswrapper/empty)"),
-    Option("j", "account", "account of the jailed process (default: a uid made from the pid)"),
+    ("t", "seconds", "idle timeout, 1 to 86400 (default 3600)"),
+    ("T", "seconds", "deadline to be connected, 1 to 86400 (default 10)"),
+    ("p", "0|1", "1: a PROXY v1 line comes first from descriptor 0; 0: none (default)"),
+    ("P", "0|1", "1: send a PROXY v1 line to host first; 0: none (default)"),
+    ("J", "dir", "empty folder to jail in (default /var/lib/tlswrapper/empty)"),
+    ("j", "account", "account of the jailed process (default: a uid made from the pid)"),
 ]
 UNIX = b"unix:"
 UNIX_PATH_MOST = 107  # sun_path with its NUL, unix(7)

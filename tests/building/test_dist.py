@@ -30,4 +30,6 @@ def test_sdist_and_wheel() -> None:
         names = set(wheel.namelist())
     assert any(name.startswith("bearwrap/_bear.") and name.endswith(".so") for name in names)
     assert "bearwrap/programs/__init__.py" in names
+    data = "data/lib/bearwrap/bench/"
+    assert {"bench.py", "load.c", "wire.h"} <= {name.rpartition(data)[2] for name in names if data in name}
     assert not any("__pycache__" in name or name.startswith(("tests", "src")) for name in names)

@@ -43,6 +43,10 @@ def test_install_and_uninstall(tmp_path: Path, form: list[str]) -> None:
     for name in inplace.PROGRAMS:
         done = run(top / "bin" / name, "--version", cwd="/", env={})
         assert (done.returncode, done.stderr) == (0, "")
+    done = run(top / "bin/bearwrap", "bench", "--list", cwd="/")
+    assert (done.returncode, done.stderr) == (0, "") and "growth-500" in done.stdout
+    compiled = sorted(path.name for path in (top / "lib/bearwrap/bench/programs").iterdir())
+    assert compiled == ["fetch", "load", "program", "serve", "spawn"]
     jail = tmp_path / "dest/var/lib/tlswrapper/empty"
     assert jail.is_dir()
     assert list(jail.iterdir()) == []
@@ -143,7 +147,7 @@ def test_package_list_is_well_formed() -> None:
     """Each line is a kind, a name and a reason."""
     for line in (ROOT / "build-aux/packages.list").read_text().splitlines():
         if line and not line.startswith("#"):
-            assert re.fullmatch(r"(build|fast|test|demo)\s+[a-z0-9.+-]+\s+\S.*", line), line
+            assert re.fullmatch(r"(build|fast|test|demo|bench)\s+[a-z0-9.+-]+\s+\S.*", line), line
 
 
 def test_help_names_every_target() -> None:
@@ -151,7 +155,7 @@ def test_help_names_every_target() -> None:
     makefile = (ROOT / "Makefile").read_text()
     phony = set(" ".join(re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)).split())
     documented = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
-    assert phony - documented == {"all", "packages-test", "packages-demo"}
+    assert phony - documented == {"all", "packages-test", "packages-demo", "packages-bench"}
     done = run("make", "-C", ROOT, "--no-print-directory", "help", env=os.environ | {"MAKEFLAGS": ""})
     assert done.returncode == 0
     for word in [*documented, "PYTHON=", "PREFIX=", "BEARSSL_ARCHIVE=", "TESTS="]:

@@ -29,7 +29,7 @@ def source(*names: str) -> str:
 
 def test_the_sections() -> None:
     assert list(PARTS) == [
-        "NAME", "SYNOPSIS", "DESCRIPTION", "SERVE", "OPTIONS", "SIGNALS", "LOGS", "COUNTERS", "ENVIRONMENT",
+        "NAME", "SYNOPSIS", "DESCRIPTION", "SERVE", "BENCH", "OPTIONS", "SIGNALS", "LOGS", "COUNTERS", "ENVIRONMENT",
         "EXIT STATUS", "EXAMPLES", "SEE ALSO", "CAVEATS",
     ]  # fmt: skip
 

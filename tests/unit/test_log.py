@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import posix
 import re
 from collections.abc import Iterator
 
@@ -11,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bearwrap import _bear, logs
+from bearwrap import _bear, logs, s6logs
 
 CUT = 4096 - 160  # src/log.pxi: no further byte is begun behind this
 NAMED = {10: b"\\n", 13: b"\\r", 9: b"\\t"}
@@ -78,7 +77,7 @@ def test_lines(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
 def test_lines_of_s6(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """At each verbosity the same form; what is asked for decides which lines there are."""
     for verbosity in range(5):
-        log = logs.S6Log(b"s6-x")
+        log = s6logs.S6Log(b"s6-x")
         log.set_verbosity(verbosity)
         log.fatal(b"one\x1b", errno.ENOENT)
         log.warning(b"two")
@@ -94,7 +93,7 @@ def test_lines_of_s6(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
 @pytest.mark.usefixtures("setup")
 def test_lines_of_s6_leave_no_identity_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_bear, "environment_set", None)
-    logs.S6Log(b"x")
+    s6logs.S6Log(b"x")
 
 
 @pytest.mark.usefixtures("setup")
@@ -122,7 +121,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, setup: None) -> dict[bytes, byt
     """What Log would have put into the environment."""
     put: dict[bytes, bytes] = {}
     monkeypatch.setattr(_bear, "environment_set", put.__setitem__)
-    monkeypatch.delitem(posix.environ, b"LOG_ID", raising=False)
+    monkeypatch.setattr(_bear, "environment_get", {}.get)
     return put
 
 
@@ -148,7 +147,7 @@ def test_a_fresh_identity(environment: dict[bytes, bytes]) -> None:
 def test_an_inherited_identity(
     environment: dict[bytes, bytes], monkeypatch: pytest.MonkeyPatch, given_id: bytes, used: bytes | None
 ) -> None:
-    monkeypatch.setitem(posix.environ, b"LOG_ID", given_id)
+    monkeypatch.setattr(_bear, "environment_get", {b"LOG_ID": given_id}.get)
     log = logs.Log(b"x")
     assert log.identity == used or (used is None and len(log.identity) == 16)
     assert environment == {b"LOG_ID": log.identity}

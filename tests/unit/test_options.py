@@ -10,11 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bearwrap.errors import Finished, UsageError
-from bearwrap.options import Option, help_text, number, parse
+from bearwrap.options import help_text, number, parse
 from bearwrap.programs import bearwrap, tlswrapper
 
-TABLE = [Option("a", None, "a flag"), Option("b", None, "another"), Option("f", "file", "a value"),
-         Option("-", None, "odd"), Option("p", "0|1", "another value")]  # fmt: skip
+Option = tuple[str, str | None, str]
+TABLE: list[Option] = [("a", None, "a flag"), ("b", None, "another"), ("f", "file", "a value"),
+         ("-", None, "odd"), ("p", "0|1", "another value")]  # fmt: skip
 Taken = list[tuple[str, bytes]]
 
 
@@ -26,7 +27,7 @@ def run(args: list[bytes], table: list[Option] = TABLE) -> tuple[Taken, list[byt
 
 def oracle(args: list[bytes], table: list[Option] = TABLE) -> tuple[Taken, list[bytes]] | None:
     """getopt's reading, None for its error. `-` alone is an operand to it, so the words have none."""
-    letters = "".join(row.letter + (":" if row.value else "") for row in table)
+    letters = "".join(letter + (":" if value else "") for letter, value, _text in table)
     try:
         found, rest = getopt.getopt([word.decode("latin-1") for word in args], letters)
     except getopt.GetoptError:
@@ -67,7 +68,7 @@ def test_a_bare_dash_ends_the_options_and_is_gone(word: bytes) -> None:
                                   [b"-\0"], [b"-a\n"], [b"-A"]])  # fmt: skip
 def test_no_such_option(args: list[bytes]) -> None:
     with pytest.raises(UsageError):
-        run(args, [row for row in TABLE if row.letter != "-"])
+        run(args, [row for row in TABLE if row[0] != "-"])
 
 
 @pytest.mark.parametrize(("args", "letter"), [([b"--help"], "h"), ([b"-h"], "h"), ([b"-ah"], "h"), ([b"-hx"], "h"),
@@ -82,7 +83,7 @@ def test_help_and_version(args: list[bytes], letter: str) -> None:
 def test_help_is_no_option_after_the_options() -> None:
     assert run([b"prog", b"--help"]) == ([], [b"prog", b"--help"])
     assert run([b"--", b"-h"]) == ([], [b"-h"])
-    assert run([b"-h"], [Option("h", None, "of the table")]) == ([("h", b"")], [])
+    assert run([b"-h"], [("h", None, "of the table")]) == ([("h", b"")], [])
 
 
 def test_options_are_taken_until_the_first_bad_one() -> None:
@@ -123,6 +124,6 @@ def test_help_lists_every_option_once(program: object) -> None:
     text = help_text("usage line", table, "closing words")
     assert text.startswith("usage: usage line\n") and text.endswith("closing words\n")
     letters = re.findall(r"^  -(.)(?= |,)", text, re.MULTILINE)
-    assert letters == [row.letter for row in table] + ["h", "V"]
+    assert letters == [letter for letter, _value, _text in table] + ["h", "V"]
     assert len(set(letters)) == len(letters)
     assert all(len(line) <= 100 for line in text.splitlines())
