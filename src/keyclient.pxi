@@ -215,7 +215,8 @@ cdef size_t key_encrypt(Key *k, uint8_t *secret) noexcept nogil:
         n -= 1
     if n < 59 or n > SERVER_KEY_MAX:
         key_end()
-    put_uint(secret, BR_TLS12 if k.config.version_max > BR_TLS12 else k.config.version_max, 2)   # as the ClientHello says
+    # what the ClientHello says, which has TLS 1.3 in an extension
+    put_uint(secret, BR_TLS12 if k.config.version_max > BR_TLS12 else k.config.version_max, 2)
     br_hmac_drbg_generate(&k.rng, secret + 2, 46)
     x[0] = 0
     x[1] = 2

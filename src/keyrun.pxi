@@ -154,7 +154,7 @@ cdef bint key_renew(Key *k, bint requested) noexcept nogil:
     return True
 
 cdef void key_update13(Key *k, bint requested) noexcept nogil:
-    """The peer has sent a KeyUpdate, on which key has stopped: its next generation; ours follows where it asks for it."""
+    """The peer has sent a KeyUpdate, on which key has stopped: its next generation, and ours where it asks for it."""
     if k.opening.suite == NULL or not key_pump.paused or key_pump.refused:
         key_end()
     traffic_next(&k.opening)

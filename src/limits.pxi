@@ -12,7 +12,7 @@ cdef enum:
     HANDSHAKE_MAX = 2048             # every other message of a client: a signature of RSA 4096 is 512 bytes
     TRANSCRIPT_MAX = 262144          # handshake messages up to CertificateVerify, anchors' names included
     WARNINGS_MAX = 4                 # consecutive warning alerts (OpenSSL stops at 5)
-    EMPTY_RECORDS_MAX = 32           # consecutive records without application data, KeyUpdates too (OpenSSL stops at 32)
+    EMPTY_RECORDS_MAX = 32           # consecutive records without application data, KeyUpdates too (OpenSSL: 32)
     RENEGOTIATIONS_MAX = 4           # refused renegotiation attempts
     CHAIN_MAX = 16                   # certificates of one chain (tlswrapper)
     CHAIN_BYTES_MAX = 98304          # the chain's DER on its way to net
@@ -36,7 +36,7 @@ cdef enum:
     RECORD_LIMIT_MIN = 64            # record_size_limit (RFC 8449 section 4)
     SCHEMES_MAX = 16                 # signature schemes kept of a peer's list: more than we know
     TICKET_LIFETIME_MAX = 604800     # seconds: seven days (RFC 8446 section 4.6.1)
-    CLIENT13_HELLO_MAX = 4096        # our ClientHello: the names and suites take 500 bytes, a cookie of the server the rest
+    CLIENT13_HELLO_MAX = 4096        # our ClientHello: names and suites take 500 bytes, a server's cookie the rest
     SPECS_MAX = 32                   # change_cipher_spec records passed over in one handshake; one or two are usual
     BINDER_MIN = 32                  # PskBinderEntry (RFC 8446 section 4.2.11)
 

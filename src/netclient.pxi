@@ -18,7 +18,7 @@ cdef bint client_awaits(Net *net, int kind) noexcept nogil:
     return net.await_ == kind
 
 cdef void client_feed_as(Net *net, const uint8_t *message, size_t n) noexcept nogil:
-    """Give the engine, which knows no extension of ours, another form of the message; the real one is what it hashes."""
+    """Give the engine, which does not know all that we offer, another form of the message; it hashes the real one."""
     cdef br_multihash_context before = engine.eng.mhash
     engine_feed(22, net.version, message, n)
     engine.eng.mhash = before

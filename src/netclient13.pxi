@@ -1,8 +1,8 @@
 # netclient13 - a client's handshake in TLS 1.3: the ClientHello for every version, and the server's flight.
 #
 # BearSSL's engine makes a ClientHello for TLS 1.2; ours is that one with a session id, suites and extensions of TLS 1.3
-# added, and the groups in our order. What the engine has hashed and will go on from is then put right: it keeps its random, and knows of no session.
-# A ServerHello of TLS 1.3 leaves the engine behind.
+# added, and the groups in our order. What the engine has hashed and will go on from is then put right: it keeps its
+# random, and knows of no session. A ServerHello of TLS 1.3 leaves the engine behind.
 
 cdef struct Offer:
     uint8_t base[1024]          # the engine's hello, without header

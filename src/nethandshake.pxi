@@ -58,7 +58,8 @@ cdef void net_handshake_bytes(Net *net, const uint8_t *p, size_t n) noexcept nog
             net_fail(net, ILLEGAL_PARAMETER, "handshake message too long")
         elif net.message_len == message_size(net):
             if n and (net.await_ == AWAIT_HELLO or net.await_ == AWAIT_DONE or net.await_ == AWAIT_FINISHED
-                      or (net.await_ == AWAIT_SERVER_HELLO and server_hello13_is(net_message + 4, net.message_len - 4))):
+                      or (net.await_ == AWAIT_SERVER_HELLO
+                          and server_hello13_is(net_message + 4, net.message_len - 4))):
                 net_fail(net, UNEXPECTED_MESSAGE, "data behind the last message of a flight")
                 return
             net_handshake_message(net)

@@ -20,7 +20,6 @@ import socket
 import struct
 from collections.abc import Callable, Sequence
 
-
 from tests.wire.client import Identity
 from tests.wire.crypto import Ephemeral
 from tests.wire.messages import Reader, message, u16, vec

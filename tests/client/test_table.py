@@ -227,9 +227,9 @@ NETWORK = [
     *(
         bad(f"TLS 1.3, {kind}", 98, f"{{D}}{{{symbol}}}", peer=OpenSSL(kind, minimum=TLS13, maximum=TLS13), alert=alert)
         for kind, symbol, alert in (
-            ("other_name", "X509_BAD_SERVER_NAME", "bad certificate"), ("expired", "X509_EXPIRED", "certificate expired"),
-            ("stranger", "X509_NOT_TRUSTED", "unknown ca"), ("self_signed", "X509_NOT_TRUSTED", "unknown ca"),
-            ("not_a_ca", "X509_NOT_CA", "unknown ca"))
+            ("other_name", "X509_BAD_SERVER_NAME", "bad certificate"),
+            ("expired", "X509_EXPIRED", "certificate expired"), ("stranger", "X509_NOT_TRUSTED", "unknown ca"),
+            ("self_signed", "X509_NOT_TRUSTED", "unknown ca"), ("not_a_ca", "X509_NOT_CA", "unknown ca"))
     ),
 ]  # fmt: skip
 

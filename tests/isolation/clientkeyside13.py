@@ -79,12 +79,15 @@ class ClientKeySide13(KeyProcess):
     def client_hello(self, point: bytes | None = None, suites: bytes = b"", *more: tuple[int, bytes]) -> bytes:
         point = self.point if point is None else point
         schemes = b"".join(map(u16, (0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806)))
-        body = u16(TLS12) + self.client_random + vec(1, self.session) + vec(2, suites or b"\x13\1\x13\2\x13\3") + b"\1\0"
+        body = u16(TLS12) + self.client_random + vec(1, self.session)
+        body += vec(2, suites or b"\x13\1\x13\2\x13\3") + b"\1\0"
         return message(Msg.CLIENT_HELLO, body + block(
             (10, vec(2, b"".join(map(u16, Group)))), (13, vec(2, schemes)), (43, vec(1, u16(TLS13))),
             (51, vec(2, u16(self.group) + vec(2, point))), (28, u16(16385)), *more))  # fmt: skip
 
-    def server_hello(self, *extensions: tuple[int, bytes], random: bytes | None = None, suite: int | None = None) -> bytes:
+    def server_hello(
+        self, *extensions: tuple[int, bytes], random: bytes | None = None, suite: int | None = None
+    ) -> bytes:
         body = u16(TLS12) + (random or self.server_random) + vec(1, self.session)
         body += u16(suite or self.suite.code) + b"\0"
         return message(Msg.SERVER_HELLO, body + block((43, u16(TLS13)), *extensions))
@@ -142,7 +145,8 @@ class ClientKeySide13(KeyProcess):
 
     def opened(self, secret: bytes, seq: int = 0) -> list[tuple[int, bytes]]:
         """What key has sealed since the last call, under one secret."""
-        rest, found, side = self.sealed()[self.opened_so_far :], list[tuple[int, bytes]](), Protection13(self.suite, secret)
+        rest, found = self.sealed()[self.opened_so_far :], list[tuple[int, bytes]]()
+        side = Protection13(self.suite, secret)
         while rest:
             n = 5 + int.from_bytes(rest[3:5], "big")
             found.append(side.open_inner(seq + len(found), rest[:5], rest[5:n]))

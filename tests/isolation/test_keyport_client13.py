@@ -145,7 +145,8 @@ LIES: dict[str, tuple[Shape13, str, str, Lie]] = {
         Msg.CLIENT_HELLO, u16(TLS12) + bytes(32) + b"\0" + vec(2, b"\x13\1") + b"\1\0")),
     "a hello with bytes behind it": (PLAIN13, "shared13", "hello13", lambda k: k.client_hello() + b"\0"),
     "another kind of message": (PLAIN13, "shared13", "hello13", lambda k: b"\2" + k.client_hello()[1:]),
-    "a second hello with the first share": (RETRIED13, "shared-again13", "hello-again13", lambda k: k.client_hello(SMALL)),
+    "a second hello with net's share": (RETRIED13, "shared-again13", "hello-again13", lambda k: k.client_hello(
+        SMALL)),
     "a retry that is a ServerHello": (PLAIN13, "hello13", "retry13", lambda k: k.payload("agree13")),
     "a retry for the share that was sent": (PLAIN13, "hello13", "retry13", lambda k: k.server_hello(
         (51, u16(k.group)), random=k.retry()[6:38])),
@@ -156,8 +157,10 @@ LIES: dict[str, tuple[Shape13, str, str, Lie]] = {
         (51, u16(k.group) + vec(2, SMALL)), suite=0xCCA9)),
     "a ServerHello of another session": (PLAIN13, "hello13", "agree13", lambda k: k.payload(
         "agree13").replace(k.session, bytes(32))),
-    "extensions that were not offered": (PLAIN13, "agreed13", "extensions13", lambda k: message(8, block((0x1234, b"")))),
-    "a malformed request": (ASKED13, "extended13", "request13", lambda k: message(Msg.CERTIFICATE_REQUEST, b"\0\0\0\0")),
+    "extensions that were not offered": (PLAIN13, "agreed13", "extensions13", lambda k: message(
+        8, block((0x1234, b"")))),
+    "a malformed request": (ASKED13, "extended13", "request13", lambda k: message(
+        Msg.CERTIFICATE_REQUEST, b"\0\0\0\0")),
     "no certificate": (PLAIN13, "extended13", "server-chain13", lambda k: message(Msg.CERTIFICATE, b"\0\0\0\0")),
     "a signature without a scheme": (PLAIN13, "chain-good13", "server-verify13", lambda k: message(
         Msg.CERTIFICATE_VERIFY, u16(0) + vec(2, b"sig"))),
