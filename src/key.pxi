@@ -106,9 +106,10 @@ cdef bint key_shared(Key *k, uint8_t *point, size_t n) noexcept nogil:
     return True
 
 cdef void key_suite(Key *k, int suite, size_t fragment_max) noexcept nogil:
-    """Take what was negotiated, the version being known."""
+    """Take what was negotiated, the version being known; a server's record_size_limit may be small."""
+    cdef size_t least = 512 if k.config.client == NULL else RECORD_LIMIT_MIN
     k.suite = suite_row(suite)
-    if k.suite == NULL or fragment_max < RECORD_LIMIT_MIN or fragment_max > PLAINTEXT_MAX or not config_has_suite(k.config, suite) \
+    if k.suite == NULL or fragment_max < least or fragment_max > PLAINTEXT_MAX or not config_has_suite(k.config, suite) \
             or not suite_fits(k.suite, k.eng.session.version):
         key_end()
     k.fragment_max = fragment_max
