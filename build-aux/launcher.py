@@ -111,7 +111,7 @@ class Launcher:
         self.variant = variant
         self.package = package
         self.include = sysconfig.get_paths()["include"]
-        self.ours = native.objects(variant, self.include)
+        self.ours = native.objects(variant, self.include, program=True)
         self.arguments, self.inputs = native.libraries(variant)
 
     def compile(self, form: Form, folder: Path, entry: Path | None) -> list[Path]:

@@ -107,19 +107,29 @@ def sources(variant: Variant) -> list[Path]:
     return [SRC / name for name in names]
 
 
-def cythonize() -> Path:
-    """Translate src/_bear.pyx to C if it or anything it may include changed; returns the C file."""
-    target = BUILD / "cython" / "_bear.c"
+# In src/_bear.pyx: what follows is for tests, and costs a program's start.
+TESTS_ONLY = "# what tests see besides"
+
+
+def cythonize(program: bool) -> Path:
+    """Translate src/_bear.pyx to C if it or anything it may include changed; returns the C file.
+
+    program: without what only tests see.
+    """
+    folder = BUILD / "cython" / ("program" if program else "extension")
+    target = folder / "_bear.c"
     pyx = SRC / "_bear.pyx"
-    parts = [pyx, *SRC.glob("*.pxi"), *SRC.glob("*.pxd")]
-    newest = max(path.stat().st_mtime_ns for path in parts)
+    newest = max(path.stat().st_mtime_ns for path in [pyx, *SRC.glob("*.pxi"), *SRC.glob("*.pxd")])
     if target.exists() and target.stat().st_mtime_ns >= newest:
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    print("cython: src/_bear.pyx", flush=True)
-    command = [sys.executable, "-m", "cython", "-3", "-I", "src", "--module-name", "bearwrap._bear"]
+    folder.mkdir(parents=True, exist_ok=True)
     began = time.time_ns()
-    done = subprocess.run([*command, "-o", str(target), str(pyx)], check=False, cwd=ROOT)
+    text = pyx.read_text()
+    copy = folder / "_bear.pyx"
+    copy.write_text(text.partition(TESTS_ONLY)[0] if program else text)
+    print(f"cython: src/_bear.pyx ({folder.name})", flush=True)
+    command = [sys.executable, "-m", "cython", "-3", "-I", "src", "--module-name", "bearwrap._bear"]
+    done = subprocess.run([*command, "-o", str(target), str(copy)], check=False, cwd=ROOT)
     if done.returncode:
         target.unlink(missing_ok=True)
         raise cbuild.BuildError("cython failed")
@@ -128,17 +138,18 @@ def cythonize() -> Path:
     return target
 
 
-def objects(variant: Variant, python_include: str) -> list[Path]:
-    """Compile our half; returns its objects."""
-    c_files = [cythonize(), *sources(variant)]
-    pairs = [(path, variant.folder / (path.stem + ".o")) for path in c_files]
+def objects(variant: Variant, python_include: str, program: bool = False) -> list[Path]:
+    """Compile our half, for the extension or for a program; returns its objects."""
+    compiled = cythonize(program)
+    pairs = [(compiled, variant.folder / compiled.parent.name / "_bear.o")]
+    pairs += [(path, variant.folder / (path.stem + ".o")) for path in sources(variant)]
     flags = [*cflags(variant), f"-I{python_include}", f"-I{SRC}"]
     # What Cython writes is not ours to tidy.
     cython_flags = [*flags, "-Wno-unused-function", "-Wno-unused-variable", "-Wno-maybe-uninitialized",
                     "-Wno-format-truncation"]
     for path, target in pairs:
         if cbuild.compile_one(path, target, cython_flags if path.stem == "_bear" else flags):
-            print(f"cc: {path.name} ({variant.folder.name})", flush=True)
+            print(f"cc: {path.name} ({target.parent.name}, {variant.folder.name})", flush=True)
     return [target for _path, target in pairs]
 
 

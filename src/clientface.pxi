@@ -48,13 +48,3 @@ def client_connection(outgoing, int64_t started_ms):
         code = client_run(&config, started_ms)
     free(argv)
     return code
-
-def serve_client_key(outgoing, int port, int go, ring, int wake_net, int wake_key, int prog_in, int prog_out):
-    cdef Config config
-    cdef ClientConfig client
-    cdef _Span span = _Span(ring, True)
-    if span.n != 2 * (PAGE + RING_SIZE) or <size_t>span.p % PAGE:
-        raise ValueError("a ring is a page-aligned mapping of ring_bytes() bytes")
-    client_read(outgoing, &config, &client)
-    with nogil:
-        key_main(&config, port, go, span.p, wake_net, wake_key, prog_in, prog_out)

@@ -138,6 +138,7 @@ cdef void client_run_loop(Net *net) noexcept nogil:
             if net.output_shut:
                 net.end = END_OUTPUT
                 break
+        until = net_rest_until(net, now_ms(), until)
         ring_sleeping(r)
         if not net_may_move(net) and not client_output_sent(net):
             net_sleep(net, until)

@@ -17,14 +17,11 @@ cdef struct Engine:
     br_ec_impl ec
     int port
     Config *config
-    uint8_t ibuf[16709]             # 16384 + BearSSL's largest input overhead
-    uint8_t obuf[16469]             # 16384 + its largest output overhead
     br_x500_name anchor_names[ANCHORS_MAX]
     br_x509_certificate chain[CHAIN_MAX]
     size_t chain_len
     int chain_key_type
     uint8_t *chain_der
-    uint8_t peer_list[CERTIFICATE_MAX]  # the peer's certificate_list
     size_t peer_list_len
     const uint8_t *signed_body      # the CertificateVerify or ServerKeyExchange now given to the engine
     size_t signed_len
@@ -40,6 +37,10 @@ cdef struct Engine:
     bint out_switched
     int alert                       # what the failure of a hook asks for, NO_ALERT when the engine decides
     bint key_gone
+    # the handshake's large rooms: nothing is needed of them once it is over
+    uint8_t peer_list[CERTIFICATE_MAX]  # the peer's certificate_list
+    uint8_t ibuf[16709]             # 16384 + BearSSL's largest input overhead
+    uint8_t obuf[16469]             # 16384 + its largest output overhead
 
 cdef Engine engine
 cdef br_x509_class remote_x509
@@ -51,7 +52,11 @@ cdef br_sslrec_in_ccm_class remote_ccm_in
 cdef br_sslrec_out_ccm_class remote_ccm_out
 cdef br_sslrec_in_chapol_class remote_chapol_in
 cdef br_sslrec_out_chapol_class remote_chapol_out
-cdef uint8_t port_reply[MESSAGE_MAX]
+cdef extern from *:
+    """
+    static uint8_t port_reply[131072] BW_PAGES;
+    """
+    uint8_t port_reply[MESSAGE_MAX]
 
 cdef ssize_t ask(int op, const uint8_t *request, size_t n) noexcept nogil:
     """One operation of the key port: length of the payload behind the status, or -1 with key_gone set."""

@@ -93,11 +93,13 @@ cdef int certificate_request13_check(const uint8_t *body, size_t n, CertificateR
 cdef int certificate_verify13_check(const uint8_t *body, size_t n, int *scheme, Cursor *signature) noexcept nogil:
     """Section 4.4.3; a scheme that we did not offer is illegal."""
     cdef Cursor c = cursor_over(body, n)
+    cdef const bw_scheme *row
     scheme[0] = <int>take_uint(&c, 2)
     signature[0] = take_vector(&c, 2)
     if c.bad or c.left:
         return DECODE_ERROR
-    return ILLEGAL_PARAMETER if scheme_row(scheme[0]) == NULL else 0
+    row = scheme_row(scheme[0])
+    return 0 if row != NULL and scheme_verifiable(row) else ILLEGAL_PARAMETER
 
 cdef int finished13_check(const uint8_t *body, size_t n, size_t size) noexcept nogil:
     return DECODE_ERROR if n != size else 0

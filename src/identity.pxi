@@ -132,22 +132,16 @@ cdef bint key_matches(br_x509_pkey *pub, SigningKey *key, const uint8_t *der, si
         return False
     return memcmp(point, pub.key.ec.q, pub.key.ec.qlen) == 0
 
-cdef int chain_key(br_x509_decoder_context *decoder, const br_x509_certificate *c, bint ed25519,
-                   br_x509_pkey *key) noexcept nogil:
-    """The public key of a certificate of ours; 0 or a BearSSL error. It lies in the decoder or the certificate.
+cdef int chain_key(const br_x509_certificate *c, bint ed25519, br_x509_pkey *key) noexcept nogil:
+    """The public key of a certificate of ours, which it points into; 0 or a BearSSL error.
 
     ed25519: it may be one, which BearSSL does not know. We need not judge our own chain, only send it and sign.
     """
     cdef Certificate found
-    br_x509_decoder_init(decoder, NULL, NULL)
-    br_x509_decoder_push(decoder, c.data, c.data_len)
-    if br_x509_decoder_get_pkey(decoder) != NULL:
-        key[0] = br_x509_decoder_get_pkey(decoder)[0]
-        return 0
-    if ed25519 and certificate_parts(c.data, c.data_len, &found) and found.key.key_type == BW_KEYTYPE_ED25519:
-        key[0] = found.key
-        return 0
-    return br_x509_decoder_last_error(decoder)
+    if not certificate_parts(c.data, c.data_len, &found) or (found.key.key_type == BW_KEYTYPE_ED25519 and not ed25519):
+        return certificate_fault(c.data, c.data_len)
+    key[0] = found.key
+    return 0
 
 cdef bint identity_parse(Identity *id, Candidate *c, bint ed25519, bint *secret_fault) noexcept nogil:
     """Parse one file into an identity; False after error lines, secret_fault telling which half was bad.
@@ -159,7 +153,6 @@ cdef bint identity_parse(Identity *id, Candidate *c, bint ed25519, bint *secret_
     """
     cdef Pem pem
     cdef PemObject object
-    cdef br_x509_decoder_context decoder
     cdef br_x509_pkey leaf, other
     cdef uint8_t *secret = NULL
     cdef size_t secret_len = 0, used = 0
@@ -205,7 +198,7 @@ cdef bint identity_parse(Identity *id, Candidate *c, bint ed25519, bint *secret_
             id.num = 0
             good = False
     for i in range(id.num if good else 0):
-        err = chain_key(&decoder, &id.chain[i], ed25519, &other)
+        err = chain_key(&id.chain[i], ed25519, &leaf if i == 0 else &other)
         if err:
             good = bad_decode("public-key", err, c.path)
             break
@@ -218,7 +211,6 @@ cdef bint identity_parse(Identity *id, Candidate *c, bint ed25519, bint *secret_
             log_error(m, 0)
             good = False
     if good:
-        chain_key(&decoder, &id.chain[0], ed25519, &leaf)
         id.key_type = leaf.key_type
         err = signing_key(&id.key, secret, secret_len, ed25519)
         if err:

@@ -45,8 +45,12 @@ cdef struct Key:
     size_t exchange_len
 
 cdef Key key_process
-cdef uint8_t key_message[MESSAGE_MAX]
-cdef uint8_t key_reply[MESSAGE_MAX]
+cdef extern from *:
+    """
+    static uint8_t key_message[131072] BW_PAGES, key_reply[131072] BW_PAGES;
+    """
+    uint8_t key_message[MESSAGE_MAX]
+    uint8_t key_reply[MESSAGE_MAX]
 
 cdef void key_end() noexcept nogil:
     """The only way out: forget everything and leave. Descriptors close by themselves, which the others notice."""

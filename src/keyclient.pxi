@@ -39,7 +39,6 @@ cdef int client_chain(Identity *id, ClientFile *f, bint ed25519) noexcept nogil:
     """
     cdef Pem pem
     cdef PemObject object
-    cdef br_x509_decoder_context decoder
     cdef br_x509_pkey found
     cdef size_t used = 0
     cdef int err
@@ -58,7 +57,7 @@ cdef int client_chain(Identity *id, ClientFile *f, bint ed25519) noexcept nogil:
             return BR_ERR_X509_LIMIT_EXCEEDED
         id.chain[id.num].data = object.der
         id.chain[id.num].data_len = object.len
-        err = chain_key(&decoder, &id.chain[id.num], ed25519, &found)
+        err = chain_key(&id.chain[id.num], ed25519, &found)
         if err:
             return err
         if used > CHAIN_BYTES_MAX:
@@ -73,7 +72,6 @@ cdef bint client_key(Identity *id, ClientFile *f, bint ed25519, bint *matches) n
     """The private key of a PEM or DER file into id; its text is wiped. matches: it belongs to the certificate."""
     cdef Pem pem
     cdef PemObject object
-    cdef br_x509_decoder_context decoder
     cdef br_x509_pkey leaf
     cdef uint8_t *der = <uint8_t *>malloc(f.len + 4)
     cdef bint good = False
@@ -91,7 +89,7 @@ cdef bint client_key(Identity *id, ClientFile *f, bint ed25519, bint *matches) n
             object.len = 0
     good = signing_key(&id.key, object.der, object.len, ed25519) == 0 and object.len > 0
     if good:
-        chain_key(&decoder, &id.chain[0], ed25519, &leaf)
+        chain_key(&id.chain[0], ed25519, &leaf)
         matches[0] = key_matches(&leaf, &id.key, object.der, object.len)
     explicit_bzero(der, f.len + 4)
     free(der)
@@ -122,14 +120,14 @@ cdef void key_trust(Key *k) noexcept nogil:
         if chain.err:
             trust_refuse(k, EXIT_SYSTEM, "unable to read certificate chain in", config.certificate_file,
                          chain.err)
-        fault = client_chain(&k.identity, &chain, k.config.version_max > BR_TLS12)
+        fault = client_chain(&k.identity, &chain, k.config.version_max >= TLS13)
         if fault == BR_ERR_X509_EMPTY_CHAIN:
             trust_refuse(k, EXIT_CONTENT, "unable to find a certificate in", config.certificate_file, 0)
         if fault:
             trust_refuse_bad(k, "unable to read certificate chain in", config.certificate_file, fault)
         if secret.err:
             trust_refuse(k, EXIT_SYSTEM, "unable to read private key in", config.key_file, secret.err)
-        if not client_key(&k.identity, &secret, k.config.version_max > BR_TLS12, &matches):
+        if not client_key(&k.identity, &secret, k.config.version_max >= TLS13, &matches):
             trust_refuse(k, EXIT_SYSTEM, "unable to read private key in", config.key_file, EINVAL)
         if not matches:
             snprintf(m, sizeof(m), "private key in %.1400s does not match the certificate in", config.key_file)

@@ -177,7 +177,8 @@ cdef void key_server_verify13(Key *k, const uint8_t *m, size_t n) noexcept nogil
 cdef void client13_send(Key *k, const uint8_t *m, size_t n) noexcept nogil:
     """Hash one of our messages and seal it, in as many records as the server's limit asks for."""
     cdef uint8_t *slot = key_pump.out_slots[0]
-    cdef size_t most, part, start = key_slot_start(k, &most)
+    cdef size_t part, most = PLAINTEXT_MAX
+    cdef size_t start = key_slot_start(k, SLOT, &most)
     transcript13_add(&k.transcript13, m, n)
     while n:
         part = n if n < most else most

@@ -154,8 +154,11 @@ cdef void key_run(Key *k) noexcept nogil:
                 or ((r.want_room or r.control_len) and room >= SLOT):
             ring_awake(&k.ring)
             continue
-        n = epoll_wait(r.epoll, events, 4, -1)
+        n = epoll_wait(r.epoll, events, 4, -1 if r.rested else REST_MS)
         ring_awake(&k.ring)
+        r.rested = n == 0
+        if r.rested:
+            key_rest(k)
         for i in range(n):
             if events[i].data.u32 == EV_PORT:
                 if events[i].events & EPOLLHUP:

@@ -21,15 +21,18 @@ cdef struct KeyRun:
     bint update_due             # TLS 1.3: our own KeyUpdate goes before the next application data (section 4.6.3)
     bint dropping               # read and drop prog's stdout
     bint want_room              # output waits for room in the ring
+    size_t first                # bytes of prog's that still go out in small records
     int empty_records
     size_t pending              # opened records not yet written to prog: spans, and the ring bytes they came from
     int pending_first
     int pending_num
     iovec pending_iov[BATCH]
-    uint8_t control[16392]      # a sealed-record request that waits for room
+    bint rested                 # nothing has happened since memory was given back
     size_t control_len
+    uint8_t control[16392]      # a sealed-record request that waits for room
     uint8_t in_slots[BATCH][SLOT]
     uint8_t out_slots[BATCH][SLOT]
+    uint8_t margin[4096]        # PAGE: no slot shares its last page with what stays
 
 cdef KeyRun key_pump
 
@@ -45,6 +48,7 @@ cdef bint key_loop_prepare(Key *k, int wake, int prog_in, int prog_out) noexcept
     r.in_ready = True
     r.out_ready = True
     r.port_ready = True
+    r.first = FIRST_BYTES
     r.epoll = epoll_create1(EPOLL_CLOEXEC)
     return (r.epoll >= 0 and nonblocking(prog_in) and nonblocking(prog_out)
             and watch(r.epoll, k.port, EPOLLIN, EV_PORT) and watch(r.epoll, wake, EPOLLIN, EV_WAKE)
@@ -111,9 +115,12 @@ cdef void key_seal_slot(Key *k, uint8_t *slot, size_t start, int kind, size_t n)
         key_end()
     ring_copy_in(&k.ring, record, n)
 
-cdef size_t key_slot_start(Key *k, size_t *most) noexcept nogil:
-    """Where plaintext begins in a slot under the current record protection, and how much fits in one record."""
-    cdef size_t start = record_start(&k.eng, &k.sealing, most)
+cdef size_t key_slot_start(Key *k, size_t slot, size_t *most) noexcept nogil:
+    """Where plaintext begins in a slot of a size under the current record protection; most: no more than that in one
+    record, lowered to what fits and what the peer takes."""
+    cdef size_t fits, start = record_start(&k.eng, &k.sealing, slot, &fits)
+    if most[0] > fits:
+        most[0] = fits
     if most[0] > k.fragment_max:
         most[0] = k.fragment_max
     return start
@@ -121,7 +128,7 @@ cdef size_t key_slot_start(Key *k, size_t *most) noexcept nogil:
 cdef bint key_control(Key *k) noexcept nogil:
     """Seal the waiting request if there is room; False while there is none."""
     cdef KeyRun *r = &key_pump
-    cdef size_t most, start = key_slot_start(k, &most), room = ring_room(&k.ring)
+    cdef size_t most = PLAINTEXT_MAX, start = key_slot_start(k, SLOT, &most), room = ring_room(&k.ring)
     if room > RING_SIZE:
         key_end()
     if room < SLOT:
@@ -262,30 +269,37 @@ cdef bint key_input(Key *k) noexcept nogil:
     return True
 
 cdef bint key_output(Key *k) noexcept nogil:
-    """prog -> ring, one batch; True when something moved."""
+    """prog -> ring, one batch; True when something moved.
+
+    The first of it goes in records of one TCP segment each, which a client can open as they come.
+    """
     cdef KeyRun *r = &key_pump
-    cdef iovec iov[BATCH]
-    cdef size_t most, start, room, left, n
+    cdef iovec iov[FIRST_BATCH]
+    cdef uint8_t *base = r.out_slots[0]
+    cdef size_t slot = SLOT, most = PLAINTEXT_MAX, start, room, left, n
     cdef ssize_t got
-    cdef int i, slots
+    cdef int i, slots = BATCH
     if r.prog_out < 0 or not r.out_ready:
         return False
     if (r.update_due or traffic_tired(&k.sealing)) and not r.dropping and not key_renew(k, False):
         r.want_room = True
         return False
-    start = key_slot_start(k, &most)
-    slots = BATCH
+    if r.first:
+        slot = FIRST_SLOT
+        most = FIRST_PLAINTEXT
+        slots = FIRST_BATCH
+    start = key_slot_start(k, slot, &most)
     if not r.dropping:
         room = ring_room(&k.ring)
         if room > RING_SIZE:
             key_end()
-        if room // SLOT < BATCH:
-            slots = <int>(room // SLOT)
+        if room // slot < <size_t>slots:
+            slots = <int>(room // slot)
         r.want_room = slots == 0
         if slots == 0:
             return False
     for i in range(slots):
-        iov[i].iov_base = r.out_slots[i] + start
+        iov[i].iov_base = base + <size_t>i * slot + start
         iov[i].iov_len = most
     got = readv(r.prog_out, iov, slots)
     if got < 0:
@@ -306,11 +320,24 @@ cdef bint key_output(Key *k) noexcept nogil:
     if r.dropping:
         return True
     left = <size_t>got
-    i = 0
+    if r.first:
+        r.first = r.first - left if r.first > left else 0
     while left:
         n = left if left < most else most
-        key_seal_slot(k, r.out_slots[i], start, 23, n)
+        key_seal_slot(k, base, start, 23, n)
         left -= n
-        i += 1
+        base += slot
     ring_publish(&k.ring)
     return True
+
+cdef void key_rest(Key *k) noexcept nogil:
+    """Silence for a while: the next output begins with small records again; plaintext that was delivered is forgotten,
+    and memory that waits for the next byte goes back."""
+    cdef KeyRun *r = &key_pump
+    r.first = FIRST_BYTES
+    if r.pending_num == 0 and r.control_len == 0:
+        pages_drop(r.control, <size_t>(<uint8_t *>(r + 1) - r.control))
+    pages_drop(key_message, sizeof(key_message))
+    pages_drop(key_reply, sizeof(key_reply))
+    ring_rest(&k.ring, k.ring.head)
+    bw_drop_stack()

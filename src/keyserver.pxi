@@ -45,7 +45,7 @@ cdef void key_load(Key *k, uint32_t usable, const char *name, size_t name_len) n
         key_end()       # net has parsed the same text already: only a changed copy comes here
     for i in range(num):
         c = &list[i]
-        if c.err == 0 and identity_parse(&k.identity, c, k.config.version_max > BR_TLS12, &secret_fault):
+        if c.err == 0 and identity_parse(&k.identity, c, k.config.version_max >= TLS13, &secret_fault):
             if usable & (1 << k.identity.key_type):
                 picked = True
                 break

@@ -7,6 +7,13 @@ cdef enum:
     RING_SIZE = 262144               # one direction; 16 full records, a power of two
     BATCH = 4                        # records that key opens or seals per system call on prog's pipe
     SLOT = 5 + 16384 + 2048 + 107    # one record in private memory, with room before the plaintext for header and IV
+    FIRST_PLAINTEXT = 1280           # of a first record: with 85 bytes around it one segment of 1500-byte packets, and
+                                     # of most tunnels'; 16 are five pages, so that reads of a full pipe stay aligned
+    FIRST_SLOT = 1536                # one first record in private memory; with TLS 1.0 it is two
+    FIRST_BATCH = 16                 # first records that key seals per system call: TCP starts with ten segments
+    FIRST_BYTES = 40960              # then records are full: by now TCP sends more than 16 KiB a round trip
+    REST_MS = 1000                   # silence after which records are small again and memory is given back: a second
+                                     # at HAProxy (tune.idletimer) and nginx's patch too, as TCP's window shrinks again
     CLIENT_HELLO_MAX = 131396        # every vector at its limit (RFC 5246 section 7.4.1.2)
     CERTIFICATE_MAX = 65536          # a client's chain; OpenSSL allows 100 KiB, real chains are under 10 KiB
     HANDSHAKE_MAX = 2048             # every other message of a client: a signature of RSA 4096 is 512 bytes

@@ -92,15 +92,20 @@ cdef struct Net:
     uint64_t filled         # bytes read into the ring, framed or not
     uint64_t seals          # seal operations asked for
     bint in_open
+    bint rested             # nothing has moved since memory was given back
     bint output_ended       # prog's stdout is at its end and sealed
     bint input_ended        # end-input was asked for
     bint notified           # TLS 1.3: the peer's close_notify ended its direction
     int64_t drained_ms      # after prog's exit: when a grandchild's hold on stdout ends
 
 cdef Net net_process
-cdef uint8_t net_rbuf[24576]            # one record and what came with it
-cdef uint8_t net_message[131400]        # one handshake message, CLIENT_HELLO_MAX
-cdef uint8_t net_wbuf[262144]           # our flight: chain and anchors' names at their largest
+cdef extern from *:
+    """
+    static uint8_t net_rbuf[24576] BW_PAGES, net_message[131400] BW_PAGES, net_wbuf[262144] BW_PAGES;
+    """
+    uint8_t net_rbuf[24576]             # one record and what came with it
+    uint8_t net_message[131400]         # one handshake message, CLIENT_HELLO_MAX
+    uint8_t net_wbuf[262144]            # our flight: chain and anchors' names at their largest
 
 cdef void net_reap(Net *net) noexcept nogil:
     """Collect children that have ended, without waiting."""

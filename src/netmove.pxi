@@ -7,6 +7,7 @@
 cdef void net_active(Net *net) noexcept nogil:
     """Something moved: the idle time starts anew."""
     net.deadline = now_ms() + net.config.idle_ms
+    net.rested = False
 
 cdef void net_seal(Net *net, int kind, const uint8_t *p, size_t n) noexcept nogil:
     """Have key seal an alert or handshake record into the ring."""

@@ -88,6 +88,30 @@ cdef bint net_may_move(Net *net) noexcept nogil:
     return (ring_available(r) > 0 and net.out_ready) or (net.in_open and net.in_ready
                                                          and net.filled - bw_load_u64(&r.theirs.tail) < RING_SIZE)
 
+cdef void net_rest(Net *net) noexcept nogil:
+    """Silence for a while: what only the handshake needed, and room that waits for the next byte, goes back."""
+    net.rested = True
+    pages_drop(net_rbuf, sizeof(net_rbuf))
+    pages_drop(net_wbuf, sizeof(net_wbuf))
+    pages_drop(port_reply, sizeof(port_reply))
+    pages_drop(engine.peer_list, sizeof(engine.peer_list) + sizeof(engine.ibuf) + sizeof(engine.obuf))
+    free(engine.transcript)
+    engine.transcript = NULL
+    if net.message_len == 0:
+        pages_drop(net_message, sizeof(net_message))
+    ring_rest(&net.ring, net.filled)
+    bw_drop_stack()
+
+cdef int64_t net_rest_until(Net *net, int64_t now, int64_t until) noexcept nogil:
+    """Rest if it is time; else when it will be, if nothing is due before that."""
+    cdef int64_t at = net.deadline - net.config.idle_ms + REST_MS
+    if net.rested:
+        return until
+    if now >= at:
+        net_rest(net)
+        return until
+    return at if at < until or until < 0 else until
+
 cdef void net_run(Net *net) noexcept nogil:
     """Relay until net.end says why it is over."""
     cdef Ring *r = &net.ring
@@ -116,6 +140,7 @@ cdef void net_run(Net *net) noexcept nogil:
         elif now >= net.deadline:
             net.end = END_IDLE
             break
+        until = net_rest_until(net, now, until)
         ring_sleeping(r)
         if not net_may_move(net):
             net_sleep(net, until)

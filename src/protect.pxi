@@ -149,11 +149,13 @@ cdef inline uint8_t *record_seal(br_ssl_engine_context *e, Traffic *t, int kind,
         return traffic_seal(t, kind, p, n)
     return e.out.vtable.encrypt(&e.out.vtable, kind, e.session.version, p, n)
 
-cdef inline size_t record_start(br_ssl_engine_context *e, Traffic *t, size_t *most) noexcept nogil:
-    """Where plaintext begins in a slot, and how much fits in one record."""
-    cdef size_t start = RECORD_HEADER, end = SLOT - RECORD_HEADER
+cdef inline size_t record_start(br_ssl_engine_context *e, Traffic *t, size_t slot, size_t *most) noexcept nogil:
+    """Where plaintext begins in a slot of a size, and how much fits in one record."""
+    cdef size_t start = RECORD_HEADER, end = slot - RECORD_HEADER
     if t.suite != NULL:
-        most[0] = PLAINTEXT_MAX
+        most[0] = end - start - TRAFFIC_TAIL
+        if most[0] > PLAINTEXT_MAX:
+            most[0] = PLAINTEXT_MAX
         return start
     e.out.vtable.max_plaintext(<const br_sslrec_out_class *const *>&e.out.vtable, &start, &end)
     most[0] = end - start

@@ -23,9 +23,6 @@ cdef struct Ring:
     uint64_t answered       # the odd value of theirs.sleeps already answered
     int wake_fd             # eventfd of the other side
 
-cdef enum:
-    PAGE = 4096
-
 cdef uint8_t *ring_map() noexcept nogil:
     cdef void *p = mmap(NULL, 2 * (PAGE + RING_SIZE), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)
     return NULL if p == MAP_FAILED else <uint8_t *>p
@@ -76,6 +73,12 @@ cdef void ring_sleeping(Ring *r) noexcept nogil:
     """Announce sleep; the caller looks at the ring once more before it really sleeps."""
     bw_store_u64(&r.mine.sleeps, r.mine.sleeps | 1)
     bw_fence()
+
+cdef void ring_rest(Ring *r, uint64_t filled) noexcept nogil:
+    """Give the pages of our half back, for both sides, unless something of what was `filled` into it is still to be
+    read. Only this frees shared memory (madvise(2)): MADV_DONTNEED would merely forget where it is."""
+    if bw_load_u64(&r.theirs.tail) == filled:
+        madvise(r.out, RING_SIZE, MADV_REMOVE)
 
 cdef void ring_awake(Ring *r) noexcept nogil:
     if r.mine.sleeps & 1:

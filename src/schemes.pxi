@@ -14,6 +14,10 @@ cdef struct SigningKey:
     br_skey_decoder_context decoder # the first two
     uint8_t ed25519[64]             # seed and public key
 
+cdef bint scheme_verifiable(const bw_scheme *row) noexcept nogil:
+    """Whether a peer could show us a certificate for it."""
+    return row.key_type != BW_KEYTYPE_ED25519
+
 cdef bint ed25519_seed(const uint8_t *der, size_t n, uint8_t *seed) noexcept nogil:
     """The seed in a PKCS#8 key (RFC 8410 section 7, RFC 5958); False for a key of another kind."""
     cdef Cursor c = cursor_over(der, n)

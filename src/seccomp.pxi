@@ -74,13 +74,27 @@ cdef void filter_row(Filter *f, const bw_call *row) noexcept nogil:
     filter_return(f, SECCOMP_RET_ALLOW)
     filter_return(f, SECCOMP_RET_KILL_PROCESS)
 
+cdef void filter_values(Filter *f, const bw_call **rows, int num) noexcept nogil:
+    """Rows of one number, each with a value of its own."""
+    cdef int i
+    for i in range(num - 1):
+        filter_unless(f, <uint32_t>rows[i].number, 5)
+        filter_load(f, DATA_ARGUMENTS + 8 * <uint32_t>rows[i].argument)
+        filter_step(f, BPF_ALU | BPF_AND | BPF_K, rows[i].mask, 0, 0)
+        filter_unless(f, rows[i].value, 1)
+        filter_return(f, SECCOMP_RET_ALLOW)
+        filter_load(f, DATA_NUMBER)
+    filter_row(f, rows[num - 1])
+
 cdef void filter_search(Filter *f, const bw_call **rows, int num) noexcept nogil:
     """A binary search over rows in the order of their numbers."""
     cdef int half = num // 2
     cdef int at = f.num
-    if num == 1:
-        filter_row(f, rows[0])
+    if rows[0].number == rows[num - 1].number:
+        filter_values(f, rows, num)
         return
+    while rows[half].number == rows[half - 1].number:
+        half = half - 1 if rows[half].number != rows[0].number else half + 1
     filter_step(f, BPF_JMP | BPF_JGE | BPF_K, <uint32_t>rows[half].number, 0, 0)
     filter_search(f, rows, half)
     f.steps[at].jt = <uint8_t>(f.num - at - 1)

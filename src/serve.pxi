@@ -251,11 +251,13 @@ cdef bint serve_open(Supervisor *s) noexcept nogil:
     s.workers_num = s.most + s.spare
     if not serve_listening(s) or not serve_files(s, &places):
         return False
-    s.workers = <Worker *>malloc(<size_t>s.workers_num * sizeof(Worker))
-    s.idle = <int *>malloc(<size_t>s.workers_num * sizeof(int))
-    if s.workers == NULL or s.idle == NULL or not places_open(&s.places, places):
+    s.workers = <Worker *>pages_unforked(<size_t>s.workers_num * (sizeof(Worker) + 2 * sizeof(int)))
+    if s.workers == NULL or not places_open(&s.places, places):
         return False
-    memset(s.workers, 0, <size_t>s.workers_num * sizeof(Worker))
+    s.idle = <int *>(s.workers + s.workers_num)
+    s.unused = s.idle + s.workers_num
+    for i in range(s.workers_num):
+        s.unused[i] = i
     for i in range(STATUS_CLIENTS):
         s.status_clients[i] = -1
     sigemptyset(&mask)

@@ -63,6 +63,7 @@ cdef struct Supervisor:
     int workers_num
     int *idle               # their numbers
     int idle_num
+    int *unused             # numbers of those that are free
     int used                # workers that exist
     bint stopping
     bint paused             # the listeners are not watched: no descriptors
@@ -130,6 +131,7 @@ cdef void worker_dismiss(Supervisor *s, int i) noexcept nogil:
     waitpid(w.pid, &status, 0)
     w.pid = 0
     s.used -= 1
+    s.unused[s.workers_num - s.used - 1] = i
 
 cdef void worker_begin(Supervisor *s, int sock) noexcept nogil:
     """The child: what is the supervisor's alone goes, then it is a worker; never returns."""
@@ -145,18 +147,11 @@ cdef void worker_begin(Supervisor *s, int sock) noexcept nogil:
     worker_main(s.config, sock)
 
 cdef void worker_spawn(Supervisor *s) noexcept nogil:
-    """Fork a worker that waits for its connection."""
+    """Fork a worker that waits for its connection; the caller has seen that one is free."""
     cdef int pair[2]
-    cdef int i, at = -1
-    cdef Worker *w
+    cdef int at = s.unused[s.workers_num - s.used - 1]
+    cdef Worker *w = &s.workers[at]
     cdef pid_t pid
-    for i in range(s.workers_num):
-        if s.workers[i].pid == 0:
-            at = i
-            break
-    if at < 0:
-        return
-    w = &s.workers[at]
     if socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0:
         serve_trouble(s, "unable to start a worker", errno)
         return

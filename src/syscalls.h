@@ -2,7 +2,8 @@
  * syscalls.h - the system calls that net and key need once they are jailed: data only, no code.
  *
  * seccomp.pxi makes a filter of it; any other call ends the process. A row may bind one argument: its low 32 bits
- * under `mask` must be `value`; a mask of 0 binds nothing. A number has one row for a process. tests/isolation/test_calls.py measures what is called.
+ * under `mask` must be `value`; a mask of 0 binds nothing. A number that may have several values has a row for each.
+ * tests/isolation/test_calls.py measures what is called.
  */
 #ifndef BEARWRAP_SYSCALLS_H
 #define BEARWRAP_SYSCALLS_H
@@ -45,8 +46,10 @@ static const bw_call bw_calls[] = {
 	{ BW_BOTH, 0, SYS_time, 0, 0 },
 #endif
 	{ BW_BOTH, 0, SYS_brk, 0, 0 }, { BW_BOTH, 0, SYS_munmap, 0, 0 }, { BW_BOTH, 0, SYS_mremap, 0, 0 },
-	{ BW_BOTH, 0, SYS_madvise, 0, 0 }, { BW_BOTH, 0, SYS_getrandom, 0, 0 },
+	{ BW_BOTH, 0, SYS_getrandom, 0, 0 },
 	{ BW_BOTH, 2, SYS_mmap, PROT_EXEC, 0 }, { BW_BOTH, 2, SYS_mprotect, PROT_EXEC, 0 },
+	/* an idle connection's memory goes back; nothing is offered for merging with other processes' pages */
+	{ BW_BOTH, 2, SYS_madvise, 0xffffffff, MADV_DONTNEED }, { BW_BOTH, 2, SYS_madvise, 0xffffffff, MADV_REMOVE },
 	/* no call at all, which a tracer puts in place of one that is to fail */
 	{ BW_BOTH, 0, -1, 0, 0 },
 	/* net's descriptors and children; fcntl only for the pipe that signals prog, ioctl only for what is queued */

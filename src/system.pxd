@@ -64,10 +64,12 @@ cdef extern from "<sys/eventfd.h>" nogil:
 cdef extern from "<sys/mman.h>" nogil:
     int memfd_create(const char *name, unsigned int flags)
     int PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_ANONYMOUS
+    int MADV_DONTNEED, MADV_REMOVE, MADV_DONTFORK
     void *MAP_FAILED
     void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
     int munmap(void *addr, size_t length)
     int mprotect(void *addr, size_t length, int prot)
+    int madvise(void *addr, size_t length, int advice)
 
 cdef extern from "<sys/uio.h>" nogil:
     struct iovec:

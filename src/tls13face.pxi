@@ -157,7 +157,7 @@ cdef class Traffic13:
     def seal(self, int kind, bytes plaintext):
         cdef uint8_t slot[SLOT]
         cdef size_t n = len(plaintext)
-        cdef size_t most, start = record_start(&self.eng, &self.t, &most)
+        cdef size_t most, start = record_start(&self.eng, &self.t, SLOT, &most)
         cdef uint8_t *record
         if n > most:
             raise ValueError("plaintext of more than %d bytes" % most)

@@ -42,7 +42,7 @@ cdef struct Places:
 cdef bint places_open(Places *p, int num) noexcept nogil:
     cdef int i
     memset(p, 0, sizeof(Places))
-    p.rows = <Place *>malloc(<size_t>num * sizeof(Place))
+    p.rows = <Place *>pages_unforked(<size_t>num * sizeof(Place))      # it names every client
     if p.rows == NULL:
         return False
     p.num = num

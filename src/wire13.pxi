@@ -159,15 +159,22 @@ cdef size_t build13_encrypted_extensions(Writer *w, bint sni, Cursor protocol, u
     return close_message(w, at)
 
 cdef void put_schemes(Writer *w) noexcept nogil:
-    """signature_algorithms with all that we verify, for a CertificateRequest or a ClientHello."""
-    cdef size_t inner
+    """signature_algorithms with all that we verify, for a CertificateRequest or a ClientHello.
+
+    PKCS#1 (SHA-256, SHA-384, SHA-512) is for certificates alone (section 4.2.3), most of which are signed by it.
+    """
+    cdef size_t outer, inner
     cdef int i
     put(w, 13, 2)
-    put(w, 2 * BW_SCHEMES + 2, 2)
+    outer = open_vector(w, 2)
     inner = open_vector(w, 2)
     for i in range(BW_SCHEMES):
-        put(w, bw_schemes[i].id, 2)
+        if scheme_verifiable(&bw_schemes[i]):
+            put(w, bw_schemes[i].id, 2)
+    for i in range(0x0401, 0x0701, 0x0100):
+        put(w, <uint32_t>i, 2)
     close_vector(w, inner, 2)
+    close_vector(w, outer, 2)
 
 cdef size_t build13_certificate_request(Writer *w, const br_x509_trust_anchor *anchors, int num) noexcept nogil:
     """For the handshake: no context. Names that do not fit into one extension are left out, all of them."""

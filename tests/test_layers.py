@@ -33,7 +33,8 @@ PYTHON = {
         "_bear", "errors", "s6options", "tcpconnect", "s6logs", "programs/__init__", "programs/s6_tlsc",
     },
     "programs/bearwrap": {
-        "_bear", "errors", "options", "logs", "programs/__init__", "programs/refusal", "programs/serve", "programs/bench",
+        "_bear", "errors", "options", "logs", "programs/__init__", "programs/refusal", "programs/serve",
+        "programs/bench",
     },
     "programs/bench": {"errors", "logs", "programs/__init__"},
     "programs/serve": {"_bear", "errors", "options", "s6options", "logs", "programs/tlswrapper"},
@@ -42,17 +43,17 @@ ALLOWED_OUTSIDE = {"posix", "sys", "__future__", "collections.abc", "types"}  # 
 
 # the compiled half: groups in the order of their layers; a part may use its own group and the groups before it
 GROUPS = [
-    ["limits", "alert", "cursor", "der", "extension", "extension13", "hello", "names", "address", "altname", "pem",
-     "certificate", "anchors", "hash", "pss", "schemes", "hkdf", "schedule", "records", "protect", "serverflight", "wire13", "flight13",
-     "serverhello13", "select13"],
+    ["limits", "alert", "cursor", "der", "extension", "extension13", "hello", "names", "address",
+     "altname", "pem", "certificate", "anchors", "hash", "pss", "schemes", "hkdf", "schedule", "records", "protect",
+     "serverflight", "wire13", "flight13", "serverhello13", "select13"],
     ["log", "proxyline", "jail", "sandbox", "seccomp", "config", "descriptors", "ring", "port"],
     ["prog"],
-    ["identity", "trust", "peer", "key", "keyserver", "keyclient", "keyrun", "keymain"],
-    ["engine", "engineserver", "engineclient", "net", "netmove", "netflight", "netserver", "netclient",
-     "nethandshake", "netrun", "netclear", "netend"],
+    ["identity", "trust", "peer", "key", "keyserver", "keyclient", "keyrun", "keyclient13", "keymain"],
+    ["engine", "engineserver", "engineclient", "net", "netmove", "netflight", "netserver", "netclient13",
+     "netclient", "nethandshake", "post13", "netrun", "netclear", "netend"],
     ["connection", "clientrun"],
     ["worker", "listen", "waiting", "supervisor", "status", "serve"],
-    ["face", "primitiveface", "clientface", "tls13face", "serveface"],
+    ["face", "clientface", "serveface", "testface", "primitiveface", "tls13face"],
 ]
 KEY, NET = GROUPS[3], GROUPS[4]
 TCP = ["resolver", "dial", "relay", "tcp"]  # tlswrapper-tcp

@@ -24,15 +24,15 @@ CODE = "\n".join(
 
 
 def test_every_option_and_no_other() -> None:
-    rows = [f"Fl {row.letter}" + (f" Ar {row.value}" if row.value else "") for row in tlswrapper_smtp.OPTIONS]
+    rows = [f"Fl {letter}" + (f" Ar {value}" if value else "") for letter, value, _ in tlswrapper_smtp.OPTIONS]
     rows += ["Fl h , Fl -help", "Fl V , Fl -version"]
     assert sorted(heads(PARTS["OPTIONS"])) == sorted(rows)
     flags = re.search(r"^\.Op Fl (\w+)$", PARTS["SYNOPSIS"], re.M)
     assert flags
-    assert set(flags[1]) == {row.letter for row in tlswrapper_smtp.OPTIONS if row.value is None}
-    for row in tlswrapper_smtp.OPTIONS:
-        if row.value is not None:
-            assert f"Fl {row.letter} Ar {row.value}" in PARTS["SYNOPSIS"]
+    assert set(flags[1]) == {letter for letter, value, _ in tlswrapper_smtp.OPTIONS if value is None}
+    for letter, value, _ in tlswrapper_smtp.OPTIONS:
+        if value is not None:
+            assert f"Fl {letter} Ar {value}" in PARTS["SYNOPSIS"]
 
 
 def test_defaults() -> None:

@@ -19,11 +19,11 @@ SOURCES = {part: (ROOT / "src" / f"{part}.pxi").read_text() for part in ("tcp", 
 
 
 def test_every_option_and_no_other() -> None:
-    rows = [f"Fl {row.letter}" + (f" Ar {row.value}" if row.value else "") for row in tlswrapper_tcp.OPTIONS]
+    rows = [f"Fl {letter}" + (f" Ar {value}" if value else "") for letter, value, _ in tlswrapper_tcp.OPTIONS]
     assert sorted(heads(PARTS["OPTIONS"])) == sorted([*rows, "Fl h , Fl -help", "Fl V , Fl -version"])
-    for row in tlswrapper_tcp.OPTIONS:
-        assert row.value is None or f".Op Fl {row.letter} Ar {row.value}" in PARTS["SYNOPSIS"]
-    flags = "".join(row.letter for row in tlswrapper_tcp.OPTIONS if row.value is None)
+    for letter, value, _ in tlswrapper_tcp.OPTIONS:
+        assert value is None or f".Op Fl {letter} Ar {value}" in PARTS["SYNOPSIS"]
+    flags = "".join(letter for letter, value, _ in tlswrapper_tcp.OPTIONS if value is None)
     assert f".Op Fl {flags}" in PARTS["SYNOPSIS"]
 
 

@@ -10,9 +10,12 @@ The process should stand still meanwhile (asleep or stopped), else the copy is o
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.waiting import Deadline
 
 SKIPPED = ("[vvar]", "[vvar_vclock]", "[vsyscall]")  # the kernel's pages, the same in every process
 PAGE = 4096
@@ -114,3 +117,22 @@ class Image:
     def shared(self) -> bytes:
         """The anonymous shared mappings, one after the other: the ring between net and key."""
         return b"".join(data for mapping, _, data in self.parts if mapping.is_shared())
+
+
+def ring_kib(pid: int) -> int:
+    """How much of the ring has pages that this process sees."""
+    total, in_ring = 0, False
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if "-" in line.split(maxsplit=1)[0]:
+            in_ring = line.endswith("/dev/zero (deleted)")
+        elif in_ring and line.startswith("Rss:"):
+            total += int(line.split()[1])
+    return total
+
+
+def wait_rest(net: int, key: int) -> None:
+    """Wait until an idle connection's net and key have given their memory back: the ring's cursors alone are left."""
+    deadline = Deadline()
+    while (kib := ring_kib(net) + ring_kib(key)) > 4 * PAGE // 1024:
+        assert not deadline.over(), f"{kib} KiB of the ring are still there"
+        time.sleep(0.02)

@@ -16,6 +16,7 @@ import hashlib
 from collections.abc import Mapping
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
@@ -86,7 +87,7 @@ def hmac_key(name: str, secret: bytes, hash_names: tuple[str, ...], bear: Bear) 
 
 
 def private_key(key: object) -> Needles:
-    """The secret parts of an RSA or EC private key."""
+    """The secret parts of an RSA, EC or Ed25519 private key."""
     if isinstance(key, RSAPrivateKey):
         numbers, half = key.private_numbers(), key.key_size // 16
         parts = {"p": numbers.p, "q": numbers.q, "dp": numbers.dmp1, "dq": numbers.dmq1, "qinv": numbers.iqmp}
@@ -94,6 +95,9 @@ def private_key(key: object) -> Needles:
         for name, value in parts.items():
             found |= number(name, value, half)
         return found
+    if isinstance(key, Ed25519PrivateKey):
+        seed = key.private_bytes_raw()
+        return pieces("seed", seed) | pieces("expanded", hashlib.sha512(seed).digest())
     assert isinstance(key, EllipticCurvePrivateKey)
     return number("d", key.private_numbers().private_value, (key.key_size + 7) // 8)
 

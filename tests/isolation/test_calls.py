@@ -23,13 +23,13 @@ pytestmark = needs_root
 
 SCRIPT = Program("script", ROOT / "build" / "bin-script" / "tlswrapper", True)
 JAILING = {"setuid", "prctl", "prlimit64"}  # the rest of jail_enter itself
-MEMORY = {"brk", "mmap", "munmap", "mremap"}
+MEMORY = {"brk", "mmap", "munmap", "mremap", "madvise"}
 BOTH = JAILING | MEMORY | {"read", "write", "readv", "writev", "recvfrom", "epoll_wait", "close", "exit_group"}
 NET = BOTH | {"getpeername", "getsockname", "getrandom", "shutdown", "wait4", "fcntl", "clock_gettime"}
 NET |= {"epoll_ctl"}  # to take descriptors out of its epoll
 KEY = BOTH
 # what the Python interpreter does between net's end and its own exit
-SCRIPT_END = {"rt_sigaction", "futex", "madvise", "getpid", "gettid"}
+SCRIPT_END = {"rt_sigaction", "futex", "getpid", "gettid"}
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,7 @@ SCENARIOS = {
     "delayed": Scenario(
         lambda certs, folder: ["-n", *plain(certs, folder)], talk_late, ("sh", "-c", LATE)
     ),
+    "rest": Scenario(plain, talk, ("sh", "-c", "sleep 2.5; exec cat")),
     "no common suite": Scenario(plain, fail_early, code=111, key_loads=False),
     "no certificate": Scenario(lambda certs, folder: ["-d", str(folder)], fail, code=111),
     "prog must be signalled": Scenario(
@@ -154,9 +155,13 @@ def test_calls_after_the_jail(name: str, program: Program, certs: Certs, tmp_pat
     for pid in key:
         assert not {call.name for call in jailed[pid]} - KEY
         assert not {"clone", "clone3", "fork", "vfork"} & {call.name for call in traced[pid]}
+    if name == "rest":
+        assert all(any(call.name == "madvise" for call in jailed[pid]) for pid in (net, *key))
     for pid, rest in jailed.items():
         maps = [call for call in rest if call.name == "mmap" and "MAP_ANONYMOUS" not in call.arguments]
         assert not maps, f"process {pid} maps a file: {maps}"
+        advice = [call for call in rest if call.name == "madvise" and not re.search("DONTNEED|REMOVE", call.arguments)]
+        assert not advice, f"process {pid} gives advice: {advice}"
         executable = [call for call in rest if call.name in ("mmap", "mprotect") and "PROT_EXEC" in call.arguments]
         assert not executable, f"process {pid} makes memory executable: {executable}"
 

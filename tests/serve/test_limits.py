@@ -127,16 +127,18 @@ def test_silent_ones_cost_no_process_and_are_closed(wrapper: list[str]) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (count + 200, own[1]))
     try:
         prog = ["sh", "-c", "ulimit -n; cat"]
-        with Serving(["-T", "4", *wrapper], prog, options=["--workers", "4"], preexec=low) as server:
+        options = ["--workers", "4", "--max-connections", "500"]
+        with Serving(["-T", "4", *wrapper], prog, options=options, preexec=low) as server:
             workers = server.wait_idle(4)
             silent = [server.connect() for _ in range(count)]
             server.wait_counter(SILENT, count)
             assert server.workers() == workers
-            for _ in range(50):
-                with server.tls() as tls:
-                    assert tls.recv(100) == b"%d\n" % soft
-                    tls.sendall(b"x")
-                    assert read_exactly(tls, 1) == b"x"
+            talking = [server.tls() for _ in range(50)]
+            for tls in talking:
+                assert tls.recv(100) == b"%d\n" % soft
+                tls.sendall(b"x")
+                assert read_exactly(tls, 1) == b"x"
+                tls.close()
             assert all(closed(sock) for sock in silent)
             found = server.wait_counter(reason("silent"), count)
             assert found[SILENT] == 0 and not server.faults()

@@ -19,6 +19,7 @@ import pytest
 from tests.certs import Certs
 from tests.harness import LIMIT_S, Deadline, needs_root, proc_status, read_exactly, require_peer, wait_gone
 from tests.isolation.descriptors import descriptors
+from tests.isolation.memory import Image
 from tests.procs import children
 
 from .listening import Serving, closed
@@ -209,6 +210,28 @@ def calls(pid: int, seconds: float, tmp_path: Path) -> dict[str, int]:
     subprocess.run(words, timeout=LIMIT_S, check=False, capture_output=True)
     rows = re.findall(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$", report.read_text(), re.M)
     return {name: int(count) for count, name in rows if name != "total"}
+
+
+def test_a_worker_knows_no_other_client(wrapper: list[str]) -> None:
+    """Addresses are in the supervisor, not in the workers that are forked afterwards, nor in what they start."""
+    with Serving(wrapper, ["sleep", "60"], options=["--workers", "2"]) as server:
+        old = server.wait_idle(2)
+        sources = [f"127.1.2.{number}" for number in range(1, 21)]
+        silent = [socket.create_connection(("127.0.0.1", server.port), LIMIT_S, source_address=(source, 0))
+                  for source in sources]  # fmt: skip
+        wanted = {}
+        for sock, source in zip(silent, sources, strict=True):
+            port = sock.getsockname()[1]
+            wanted[source] = struct.pack("=H", socket.AF_INET) + struct.pack("!H4s", port, socket.inet_aton(source))
+        server.wait_counter('bearwrap_connections{state="silent"}', len(silent))
+        talking = [server.tls(), server.tls()]
+        fresh = [pid for pid in server.wait_idle(2, served=2) if pid not in old]
+        assert len(fresh) == 2
+        assert Image(server.pid).find(wanted).keys() == wanted.keys(), "the search is broken"
+        for pid in [*fresh, *(child for worker in fresh for child in children(worker))]:
+            assert not Image(pid).find(wanted), f"process {pid} knows other clients"
+        for sock in [*silent, *talking]:
+            sock.close()
 
 
 def test_an_idle_supervisor_sleeps(wrapper: list[str], tmp_path: Path) -> None:

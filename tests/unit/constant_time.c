@@ -72,6 +72,16 @@ rsa(unsigned bits)
 	return !bw_rsa_private()(x, &sk);
 }
 
+static int
+ed25519(void)
+{
+	unsigned char seed[32], key[64], sig[64];
+
+	memset(seed, 0x5A, sizeof seed);
+	SECRET(seed, sizeof seed);
+	return !bw_ed25519_key(key, seed) || !bw_ed25519_sign(sig, "message", 7, key);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -93,6 +103,9 @@ main(int argc, char **argv)
 	}
 	if (strcmp(what, "rsa") == 0) {
 		return rsa((unsigned)atoi(of));
+	}
+	if (strcmp(of, "ed25519") == 0) {
+		return ed25519();
 	}
 	return curve(what, strcmp(of, "x25519") == 0 ? BR_EC_curve25519 : strcmp(of, "p256") == 0 ? BR_EC_secp256r1
 		: strcmp(of, "p384") == 0 ? BR_EC_secp384r1 : BR_EC_secp521r1);

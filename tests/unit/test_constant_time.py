@@ -24,7 +24,7 @@ import native
 
 VARIANT = native.Variant()
 OPERATIONS = [
-    "mul-x25519", "mulgen-x25519",
+    "mul-x25519", "mulgen-x25519", *(["sign-ed25519"] if native.use_sodium(VARIANT) else []),
     *(f"{what}-{curve}" for what in ("mulgen", "mul", "sign") for curve in ("p256", "p384", "p521")),
     "rsa-1024", "rsa-2048", "rsa-3072", "rsa-4096",
 ]  # fmt: skip

@@ -18,7 +18,8 @@ SUITES = (0x1303, 0x1302, 0x1301)
 POINTS = {29: 32, 23: 65, 24: 97, 25: 133}
 X25519, P256 = 29, 23
 RETRY = hashlib.sha256(b"HelloRetryRequest").digest()
-SCHEMES = [number for _, number, *_ in _bear.audit_tables()["schemes"]]
+# of a handshake, without Ed25519, of which no certificate can be judged; then of certificates alone
+SCHEMES = [number for _, number, *_ in _bear.audit_tables()["schemes"] if number != 0x0807] + [0x0401, 0x0501, 0x0601]
 
 
 def bits(*groups: int) -> int:
@@ -99,7 +100,16 @@ def test_names_that_do_not_fit_are_left_out() -> None:
 def test_certificate_verify(scheme: int, signature: bytes) -> None:
     message = body(_bear.build13(b"certificate verify", {"scheme": scheme, "signature": signature}), 15)
     assert message == scheme.to_bytes(2, "big") + vec(2, signature)
-    assert _bear.check13(15, message) == (0, (scheme, signature))
+    if scheme >> 8 in (4, 5, 6) and scheme & 0xFF == 1:
+        assert _bear.check13(15, message)[0] == Alert.ILLEGAL_PARAMETER
+    else:
+        assert _bear.check13(15, message) == (0, (scheme, signature))
+
+
+def test_a_certificate_verify_by_ed25519() -> None:
+    """It was not offered: no certificate for it could have been judged."""
+    message = body(_bear.build13(b"certificate verify", {"scheme": 0x0807, "signature": bytes(64)}), 15)
+    assert _bear.check13(15, message)[0] == Alert.ILLEGAL_PARAMETER
 
 
 def test_what_a_certificate_verify_signs() -> None:
