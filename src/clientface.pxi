@@ -29,7 +29,7 @@ cdef char **client_read(outgoing, Config *config, ClientConfig *client) except N
     for i in range(BW_GROUPS):
         config.groups |= <uint32_t>1 << bw_groups[i].id
     config.version_min = BR_TLS10
-    config.version_max = BR_TLS12
+    config.version_max = TLS13
     config.handshake_ms = outgoing.handshake_ms
     config.idle_ms = GRACE_MS
     config.jail.directory = c_text(outgoing.jail_directory)

@@ -132,7 +132,7 @@ cdef void client_run_loop(Net *net) noexcept nogil:
             if net.lost_errno:
                 net.end = END_LOST
                 break
-            if net.filled != r.head or net.config.client.enforce_close_notify:
+            if not net.notified and (net.filled != r.head or net.config.client.enforce_close_notify):
                 net.end = END_TRUNCATED
                 break
             if net.output_shut:

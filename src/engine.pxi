@@ -29,6 +29,7 @@ cdef struct Engine:
     size_t signed_len
     uint8_t own_point[133]          # client: key's ephemeral public point
     size_t own_point_len
+    uint32_t record_limit           # client: the server's record_size_limit, 0 without
     uint8_t *transcript
     size_t transcript_len
     const uint8_t *offered          # the client's suites, for its order (-S)

@@ -57,7 +57,9 @@ cdef uint32_t client_rsa_verify(const unsigned char *x, size_t xlen, const unsig
         hash_once(br_md5_ID, signed_params, 64 + n, hash_out)
         hash_once(br_sha1_ID, signed_params, 64 + n, hash_out + 16)
     else:
-        hash_once(engine.signed_body[n], signed_params, 64 + n, hash_out)
+        # what the engine is told of RSA-PSS (client_feed_params)
+        hash_once(br_sha256_ID if engine.signed_body[n] == PSS_SCHEME else engine.signed_body[n], signed_params,
+                  64 + n, hash_out)
     return 1
 
 cdef ssize_t agree() noexcept nogil:
@@ -66,7 +68,7 @@ cdef ssize_t agree() noexcept nogil:
     cdef uint8_t request[70]
     cdef ssize_t n
     put_uint(request, e.session.cipher_suite, 2)
-    put_uint(request + 2, e.max_frag_len, 2)
+    put_uint(request + 2, engine.record_limit if engine.record_limit else e.max_frag_len, 2)
     put_uint(request + 4, e.session.version, 2)
     memcpy(request + 6, e.client_random, 32)
     memcpy(request + 38, e.server_random, 32)
@@ -124,6 +126,8 @@ cdef void identity_choose(const br_ssl_client_certificate_class **pctx, const br
     cdef bint ec = engine.chain_key_type == BR_KEYTYPE_EC
     cdef uint32_t hashes = (auth_types >> 8 if ec else auth_types) & 0xff
     memset(choices, 0, sizeof(br_ssl_client_certificate))
+    if engine.chain_key_type == BW_KEYTYPE_ED25519:     # of TLS 1.3 alone
+        return
     # bit 0 of RSA's: MD5 and SHA-1 together, before TLS 1.2
     if identity_hash(hashes) == 0 and (ec or not hashes & 1):
         return

@@ -41,6 +41,11 @@ cdef struct Key:
     Server13Key server
     const Tickets *tickets      # NULL: none are opened or made
     Tickets ticket_keys         # of a file
+    Offered13 offered           # client: what our last ClientHello said
+    uint8_t session[32]
+    uint16_t suites13[3]
+    bint requested              # client: the server wants a certificate
+    int scheme                  # client: that our certificate signs with, 0 for none
     const bw_suite *suite
     uint8_t *anchors_text
     size_t anchors_len
@@ -127,9 +132,10 @@ cdef bint key_shared(Key *k, uint8_t *point, size_t n) noexcept nogil:
     return True
 
 cdef void key_suite(Key *k, int suite, size_t fragment_max) noexcept nogil:
-    """Take what was negotiated, the version being known."""
+    """Take what was negotiated, the version being known; a server's record_size_limit may be small."""
+    cdef size_t least = 512 if k.config.client == NULL else RECORD_LIMIT_MIN
     k.suite = suite_row(suite)
-    if k.suite == NULL or fragment_max < 512 or fragment_max > PLAINTEXT_MAX or not config_has_suite(k.config, suite) \
+    if k.suite == NULL or fragment_max < least or fragment_max > PLAINTEXT_MAX or not config_has_suite(k.config, suite) \
             or not suite_fits(k.suite, k.eng.session.version):
         key_end()
     k.fragment_max = fragment_max

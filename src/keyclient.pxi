@@ -149,26 +149,31 @@ cdef void key_trust(Key *k) noexcept nogil:
         n += 3 + k.identity.chain[i].data_len
     key_answer(k, STATUS_OK, n)
 
-cdef void key_server_chain(Key *k, const uint8_t *list, size_t n) noexcept nogil:
-    """Judge the server's certificates: anchors, dates, name. Reply with what the engine must know of its key."""
+cdef unsigned server_judged(Key *k, const uint8_t *list, size_t n) noexcept nogil:
+    """Judge the server's certificates: anchors, dates, name; 0 or a BearSSL error."""
     cdef ClientConfig *config = k.config.client
-    cdef const br_x509_pkey *pk
-    cdef unsigned usages = 0
     cdef unsigned err = peer_chain(&k.peer, &k.trust.anchors, config.sni, list, n)
     cdef Cursor c = cursor_over(list, n)
     cdef Cursor leaf = take_vector(&c, 3)
-    cdef size_t size
     if err == BR_ERR_X509_NOT_TRUSTED and not config.verify:
         err = 0
     if err == 0 and config.ip_len and not altname_has_ip(leaf.p, leaf.left, config.ip, config.ip_len):
         err = BR_ERR_X509_BAD_SERVER_NAME
-    pk = peer_public_key(&k.peer, &usages)
-    if err == 0 and pk == NULL:
+    if err == 0 and peer_public_key(&k.peer, NULL) == NULL:
         err = BR_ERR_X509_UNSUPPORTED
+    return err
+
+cdef void key_server_chain(Key *k, const uint8_t *list, size_t n) noexcept nogil:
+    """The verdict on the server's certificates, and what the engine must know of its key."""
+    cdef const br_x509_pkey *pk
+    cdef unsigned usages = 0
+    cdef unsigned err = server_judged(k, list, n)
+    cdef size_t size
     if err:
         key_reply[0] = <uint8_t>err
         key_answer(k, 1, 1)
         key_end()
+    pk = peer_public_key(&k.peer, &usages)
     k.peer.key_type = pk.key_type
     size = pk.key.rsa.nlen if pk.key_type == BR_KEYTYPE_RSA else <size_t>pk.key.ec.curve
     key_reply[0] = pk.key_type
@@ -208,7 +213,8 @@ cdef size_t key_encrypt(Key *k, uint8_t *secret) noexcept nogil:
         n -= 1
     if n < 59 or n > SERVER_KEY_MAX:
         key_end()
-    put_uint(secret, k.config.version_max, 2)
+    # what the ClientHello says, which has TLS 1.3 in an extension
+    put_uint(secret, BR_TLS12 if k.config.version_max > BR_TLS12 else k.config.version_max, 2)
     br_hmac_drbg_generate(&k.rng, secret + 2, 46)
     x[0] = 0
     x[1] = 2

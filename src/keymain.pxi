@@ -70,6 +70,24 @@ cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept 
         key_forget_master(k)
     elif op.op == BW_OP_BEGIN:
         key_go(k, NULL, 0)
+    elif op.op == BW_OP_SHARE13 or op.op == BW_OP_SHARE_AGAIN13:
+        key_share13(k, (<int>p[0] << 8) | p[1])
+    elif op.op == BW_OP_HELLO13 or op.op == BW_OP_HELLO_AGAIN13:
+        key_hello13(k, p, n)
+    elif op.op == BW_OP_RETRY13:
+        key_retry13(k, p, n)
+    elif op.op == BW_OP_AGREE13:
+        key_agree13(k, p, n)
+    elif op.op == BW_OP_EXTENSIONS13:
+        key_extensions13(k, p, n)
+    elif op.op == BW_OP_REQUEST13:
+        key_request13(k, p, n)
+    elif op.op == BW_OP_SERVER_CHAIN13:
+        key_server_chain13(k, p, n)
+    elif op.op == BW_OP_SERVER_VERIFY13:
+        key_server_verify13(k, p, n)
+    elif op.op == BW_OP_FINISH13:
+        key_finish13(k, p, n)
     elif op.op == BW_OP_SEAL:
         key_seal(k, p[0], p + 1, n - 1)
     elif op.op == BW_OP_START:
@@ -110,19 +128,14 @@ cdef bint key_port(Key *k) noexcept nogil:
             key_end()
         r.paused = False
         r.half_message = key_message[1] != 0
+    elif op.op == BW_OP_UPDATE13:
+        key_update13(k, key_message[1] != 0)
     elif op.op == BW_OP_END_INPUT:
         r.input_end = True
-    elif op.op == BW_OP_UPDATE13:
-        if not r.paused or k.opening.suite == NULL or key_message[1] > 1:
-            key_end()
-        traffic_next(&k.opening)
-        bw_wipe_stack()
-        r.renew = r.renew or key_message[1] == 1
     elif op.op == BW_OP_CLOSE_INPUT:
-        if not r.paused or k.opening.suite == NULL:
+        if not r.paused:
             key_end()
-        r.input_end = True
-        r.notified = True
+        r.input_over = r.input_end = True
     elif op.op == BW_OP_DROP_OUTPUT:
         r.dropping = True
         r.want_room = False
@@ -145,18 +158,14 @@ cdef void key_run(Key *k) noexcept nogil:
         if r.control_len:
             moved = key_control(k) or moved
         moved = key_input(k) or moved
-        if r.renew and key_renew(k, False):
-            r.renew = False
-            ring_publish(&k.ring)
-            moved = True
-        if r.control_len == 0 and not r.renew:
+        if r.control_len == 0:
             moved = key_output(k) or moved
         if moved:
             continue
         ring_sleeping(&k.ring)
         room = ring_room(&k.ring)
         if (not r.paused and not r.pending_num and ring_available(&k.ring)) \
-                or ((r.want_room or r.control_len or r.renew) and room >= SLOT):
+                or ((r.want_room or r.control_len) and room >= SLOT):
             ring_awake(&k.ring)
             continue
         n = epoll_wait(r.epoll, events, 4, -1 if r.rested else REST_MS)

@@ -17,9 +17,8 @@ cdef struct KeyRun:
     bint paused                 # a record that is no application data awaits net's word
     bint half_message           # net has part of an alert or handshake message: no application data may come now
     bint input_end              # close prog's stdin when everything is delivered
-    bint notified               # nothing behind the peer's close_notify is opened
-    bint renew                  # the peer wants a KeyUpdate of ours
-    int messages                # consecutive records with handshake messages
+    bint input_over             # the peer has said its last: what follows in the ring is not opened
+    bint update_due             # TLS 1.3: our own KeyUpdate goes before the next application data (section 4.6.3)
     bint dropping               # read and drop prog's stdout
     bint want_room              # output waits for room in the ring
     size_t first                # bytes of prog's that still go out in small records
@@ -166,11 +165,20 @@ cdef bint key_renew(Key *k, bint requested) noexcept nogil:
     build13_key_update(&w, requested)
     key_seal_slot(k, key_pump.out_slots[0], RECORD_HEADER, 22, w.n)
     traffic_next(&k.sealing)
+    key_pump.update_due = False
     bw_wipe_stack()
     return True
 
+cdef void key_update13(Key *k, bint requested) noexcept nogil:
+    """The peer has sent a KeyUpdate, on which key has stopped: its next generation, and ours where it asks for it."""
+    if k.opening.suite == NULL or not key_pump.paused or key_pump.refused:
+        key_end()
+    traffic_next(&k.opening)
+    key_pump.update_due |= requested
+    bw_wipe_stack()
+
 cdef void key_seal(Key *k, int kind, const uint8_t *p, size_t n) noexcept nogil:
-    """net may have alerts and handshake messages sealed, never application data."""
+    """net may have alerts and, before TLS 1.3, handshake messages sealed, never application data."""
     if kind != 21 and (kind != 22 or k.sealing.suite != NULL):
         key_end()
     key_pump.control[0] = <uint8_t>kind
@@ -219,8 +227,12 @@ cdef bint key_input(Key *k) noexcept nogil:
     available = ring_available(&k.ring)
     if available > RING_SIZE:
         key_end()
+    if r.input_over and available:
+        k.ring.tail += available
+        ring_publish(&k.ring)
+        available = 0
     if r.paused or available == 0:
-        if (available == 0 or r.notified) and r.input_end:
+        if available == 0 and r.input_end:
             key_close_input(r)
         return False
     at = k.ring.tail
@@ -229,11 +241,12 @@ cdef bint key_input(Key *k) noexcept nogil:
         if records and k.ring.in_[<size_t>(at & (RING_SIZE - 1))] != 23:
             break                           # deliver what came before it first
         alert = key_record(k, r.in_slots[records], &at, &kind, &plain, &n)
-        if alert == 0 and kind == 22 and k.opening.suite != NULL:
-            r.messages += 1
-            if r.messages > KEY_UPDATES_MAX:
+        if alert:
+            break
+        if kind != 23:
+            r.empty_records += k.opening.suite != NULL
+            if r.empty_records > EMPTY_RECORDS_MAX:
                 alert = UNEXPECTED_MESSAGE
-        if alert or kind != 23:
             break
         if r.half_message:
             alert = UNEXPECTED_MESSAGE
@@ -245,7 +258,6 @@ cdef bint key_input(Key *k) noexcept nogil:
                 break
             continue
         r.empty_records = 0
-        r.messages = 0
         r.pending_iov[records].iov_base = plain
         r.pending_iov[records].iov_len = n
         records += 1
@@ -278,7 +290,7 @@ cdef bint key_output(Key *k) noexcept nogil:
     cdef int i, slots = BATCH
     if r.prog_out < 0 or not r.out_ready:
         return False
-    if traffic_tired(&k.sealing) and not r.dropping and not key_renew(k, False):
+    if (r.update_due or traffic_tired(&k.sealing)) and not r.dropping and not key_renew(k, False):
         r.want_room = True
         return False
     if r.first:

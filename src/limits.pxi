@@ -19,7 +19,7 @@ cdef enum:
     HANDSHAKE_MAX = 2048             # every other message of a client: a signature of RSA 4096 is 512 bytes
     TRANSCRIPT_MAX = 262144          # handshake messages up to CertificateVerify, anchors' names included
     WARNINGS_MAX = 4                 # consecutive warning alerts (OpenSSL stops at 5)
-    EMPTY_RECORDS_MAX = 32           # consecutive empty application records (OpenSSL stops at 32)
+    EMPTY_RECORDS_MAX = 32           # consecutive records without application data, KeyUpdates too (OpenSSL: 32)
     RENEGOTIATIONS_MAX = 4           # refused renegotiation attempts
     CHAIN_MAX = 16                   # certificates of one chain (tlswrapper)
     CHAIN_BYTES_MAX = 98304          # the chain's DER on its way to net
@@ -49,7 +49,8 @@ cdef enum:
     BINDER_MIN = 32                  # PskBinderEntry (RFC 8446 section 4.2.11)
     EARLY_MAX = 131072               # bytes of refused early data that are passed over (OpenSSL allows 16 KiB by default)
     FLIGHT_MAX = 196608              # a server's sealed flight: chain and anchors' names at their largest
-    KEY_UPDATES_MAX = 32             # KeyUpdates of a peer without application data between them (OpenSSL stops at 32)
+    CLIENT13_HELLO_MAX = 4096        # our ClientHello: names and suites take 500 bytes, a server's cookie the rest
+    SPECS_MAX = 32                   # change_cipher_spec records passed over in one handshake; one or two are usual
 
 # How many records one key may protect (RFC 8446 section 5.5): AES-GCM keeps its margin of 2^-57 up to 2^24.5 full
 # records; ChaCha20-Poly1305 would outlast the sequence number, so any bound will do. Key changes well before.

@@ -9,9 +9,10 @@ cdef enum Await:
     AWAIT_NOTHING = 0
     AWAIT_HELLO = 1
     AWAIT_SERVER_HELLO = 2
+    AWAIT_EXTENSIONS = 8        # EncryptedExtensions
     AWAIT_CERTIFICATE = 11
     AWAIT_PARAMS = 12           # ServerKeyExchange
-    AWAIT_REQUEST = 13          # CertificateRequest: a ServerHelloDone will do as well
+    AWAIT_REQUEST = 13          # CertificateRequest: a ServerHelloDone, in TLS 1.3 a Certificate, will do as well
     AWAIT_DONE = 14             # ServerHelloDone
     AWAIT_VERIFY = 15
     AWAIT_KEY_EXCHANGE = 16     # ClientKeyExchange
@@ -71,6 +72,10 @@ cdef struct Net:
     int lost_errno          # of the read or write that failed
     bint lost_writing
     int version             # negotiated, 0 before
+    const bw_suite *suite   # TLS 1.3: negotiated
+    int group
+    bint spec_sent          # our own change_cipher_spec is
+    int specs               # change_cipher_spec records passed over
     int await_
     int warnings            # consecutive warning alerts
     int renegotiations
@@ -90,7 +95,7 @@ cdef struct Net:
     bint rested             # nothing has moved since memory was given back
     bint output_ended       # prog's stdout is at its end and sealed
     bint input_ended        # end-input was asked for
-    bint input_notified     # TLS 1.3: the client's close_notify came, its direction is closed
+    bint notified           # TLS 1.3: the peer's close_notify ended its direction
     int64_t drained_ms      # after prog's exit: when a grandchild's hold on stdout ends
 
 cdef Net net_process
@@ -247,8 +252,8 @@ cdef int record_check(Net *net, const uint8_t *header, bint sealed) noexcept nog
     """Check a record header (RFC 5246 section 6.2.1); 0 or the alert that refuses it."""
     cdef int version = (<int>header[1] << 8) | header[2]
     cdef size_t length = (<size_t>header[3] << 8) | header[4]
-    if net.version == TLS13:                # one outer type, and a version that nobody looks at
-        if header[0] != 23:
+    if net.version == TLS13:            # the version is nobody's business (RFC 8446 section 5.1)
+        if header[0] != 23 and (header[0] != 20 or net.await_ == AWAIT_NOTHING):
             return UNEXPECTED_MESSAGE
         return RECORD_OVERFLOW if length > SEALED_MAX else 0
     if not 20 <= header[0] <= 23:
@@ -269,14 +274,7 @@ cdef void net_alert_received(Net *net, int level, int number) noexcept nogil:
         net_fail(net, ILLEGAL_PARAMETER, "alert of an unknown level")
         return
     if number == CLOSE_NOTIFY:
-        if tls13 and net.await_ == AWAIT_NOTHING and net.config.client == NULL:
-            # its direction alone is closed (RFC 8446 section 6.1): prog's output flows on
-            net.in_open = False
-            net.input_ended = True
-            net.input_notified = True
-            port_send(net.port, BW_OP_CLOSE_INPUT, NULL, 0)
-        else:
-            net.end = END_NOTIFY
+        net.end = END_NOTIFY
         return
     snprintf(m, sizeof(m), "TLS received alert: %s", alert_name(number))
     if net.await_ == AWAIT_NOTHING:
@@ -291,6 +289,22 @@ cdef void net_alert_received(Net *net, int level, int number) noexcept nogil:
     net.warnings += 1
     if net.warnings > WARNINGS_MAX:
         net_fail(net, UNEXPECTED_MESSAGE, "too many warning alerts")
+
+cdef void alert13(Net *net, const uint8_t *p, size_t n) noexcept nogil:
+    """TLS 1.3: a record is one alert, and what its level says is of no account (RFC 8446 section 6)."""
+    if net.message_len:
+        net_fail(net, UNEXPECTED_MESSAGE, "alert inside a handshake message")
+    elif n != 2:
+        net_fail(net, DECODE_ERROR, "malformed alert")
+    elif p[1] == CLOSE_NOTIFY and net.await_ == AWAIT_NOTHING:
+        # the peer's direction is at its end, ours goes on (section 6.1)
+        net.in_open = False
+        net.input_ended = net.notified = True
+        port_send(net.port, BW_OP_CLOSE_INPUT, NULL, 0)
+    elif p[1] == USER_CANCELED:
+        net_alert_received(net, 1, USER_CANCELED)       # close_notify follows
+    else:
+        net_alert_received(net, 2, p[1])
 
 cdef size_t message_size(Net *net) noexcept nogil:
     """Bytes of the handshake message being collected, its header included; the header's 4 until that is here."""

@@ -13,7 +13,7 @@ cdef bint net_awaits(Net *net, int kind) noexcept nogil:
 
 cdef bint net_hello_request(Net *net) noexcept nogil:
     """A client passes over an empty HelloRequest during the handshake (RFC 5246 section 7.4.1.1), a bounded number."""
-    if net_message[0] != HELLO_REQUEST or message_size(net) != 4:
+    if net.version == TLS13 or net_message[0] != HELLO_REQUEST or message_size(net) != 4:
         return False
     net.renegotiations += 1
     if net.renegotiations > RENEGOTIATIONS_MAX:
@@ -22,6 +22,7 @@ cdef bint net_hello_request(Net *net) noexcept nogil:
 
 cdef void net_handshake_message(Net *net) noexcept nogil:
     """A whole message is in net_message."""
+    cdef bint last = net.await_ == AWAIT_FINISHED
     if net.config.client == NULL:
         server_message(net)
     else:
@@ -31,13 +32,13 @@ cdef void net_handshake_message(Net *net) noexcept nogil:
     if net_over(net) or server13.running:
         return
     net_write_all(net)
-    # a client's own Finished is sealed by now, and the server waits for it
-    if net.config.client != NULL and net.seals and not net_over(net):
+    # a client's own Finished may be sealed by now, and the server waits for it
+    if net.config.client != NULL and engine.out_switched and not net_over(net):
         net_flush(net, net.deadline)
     # a server that refuses us may have said why before it closed: that is still to be read
     if net.config.client != NULL and net.end == END_LOST and net.lost_writing:
         net.end = END_NOT
-    if net.await_ == AWAIT_FINISHED:
+    if last:
         net.await_ = AWAIT_NOTHING
 
 cdef void net_handshake_bytes(Net *net, const uint8_t *p, size_t n) noexcept nogil:
@@ -56,7 +57,9 @@ cdef void net_handshake_bytes(Net *net, const uint8_t *p, size_t n) noexcept nog
         elif message_size(net) - 4 > message_most(net.await_):
             net_fail(net, ILLEGAL_PARAMETER, "handshake message too long")
         elif net.message_len == message_size(net):
-            if n and (net.await_ == AWAIT_HELLO or net.await_ == AWAIT_DONE or net.await_ == AWAIT_FINISHED):
+            if n and (net.await_ == AWAIT_HELLO or net.await_ == AWAIT_DONE or net.await_ == AWAIT_FINISHED
+                      or (net.await_ == AWAIT_SERVER_HELLO
+                          and server_hello13_is(net_message + 4, net.message_len - 4))):
                 net_fail(net, UNEXPECTED_MESSAGE, "data behind the last message of a flight")
                 return
             net_handshake_message(net)
@@ -68,8 +71,10 @@ cdef void net_sealed_finished(Net *net, size_t length) noexcept nogil:
     ring_copy_in(&net.ring, net_rbuf + net.used, RECORD_HEADER + length)
     ring_publish(&net.ring)
     net.filled = net.ring.head
-    n = ask(BW_OP_OPEN13 if server13.running else BW_OP_OPEN if net.config.client == NULL else BW_OP_OPEN_FINISHED,
-            NULL, 0)
+    if net.version == TLS13:
+        n = ask(BW_OP_OPEN13, NULL, 0)
+    else:
+        n = ask(BW_OP_OPEN if net.config.client == NULL else BW_OP_OPEN_FINISHED, NULL, 0)
     if n < 0:
         engine_verdict(net)
     elif port_reply[0] == 2 and server13.running:
@@ -77,9 +82,12 @@ cdef void net_sealed_finished(Net *net, size_t length) noexcept nogil:
     elif port_reply[0] != STATUS_OK:
         net_refused_record(net, answer()[0])
     elif answer()[0] == 21:
-        net_alerts(net, answer() + 1, <size_t>n - 1)
+        if net.version == TLS13:
+            alert13(net, answer() + 1, <size_t>n - 1)
+        else:
+            net_alerts(net, answer() + 1, <size_t>n - 1)
     elif answer()[0] != 22 or n < 2 or <size_t>n - 1 > length:
-        net_fail(net, UNEXPECTED_MESSAGE, "no Finished in a sealed record")
+        net_fail(net, UNEXPECTED_MESSAGE, "no handshake message in a sealed record")
     else:
         server13.opened = True
         # the engine's own questions use the reply buffer again
@@ -120,6 +128,17 @@ cdef void server13_record(Net *net) noexcept nogil:
         server13.early_left = 0
         net_handshake_bytes(net, header + RECORD_HEADER, length)
     net.used += RECORD_HEADER + length
+cdef bint spec_passed(Net *net, const uint8_t *header, size_t length) noexcept nogil:
+    """TLS 1.3: a change_cipher_spec for the boxes on the way is passed over (RFC 8446 section 5), before Finished.
+
+    A client does not know the version before the ServerHello; netclient.pxi refuses TLS 1.2 behind one.
+    """
+    if net.version != TLS13 and (net.config.client == NULL or net.await_ != AWAIT_SERVER_HELLO):
+        return False
+    net.specs += 1
+    if length != 1 or header[5] != 1 or net.specs > SPECS_MAX or net.message_len:
+        net_fail(net, UNEXPECTED_MESSAGE, "unexpected change_cipher_spec")
+    return True
 
 cdef void net_record(Net *net) noexcept nogil:
     """Read one record and act on it."""
@@ -140,7 +159,9 @@ cdef void net_record(Net *net) noexcept nogil:
     if not net_need(net, RECORD_HEADER + length):
         return
     header = net_rbuf + net.used
-    if sealed:
+    if header[0] == 20 and spec_passed(net, header, length):
+        pass
+    elif sealed:
         net_sealed_finished(net, length)
     elif header[0] == 21:
         net_alerts(net, header + RECORD_HEADER, length)
@@ -164,7 +185,9 @@ cdef void net_record(Net *net) noexcept nogil:
 cdef const char *group_text() noexcept nogil:
     """The name of the ephemeral group for the log."""
     cdef const bw_group *g = group_row(engine.eng.ecdhe_curve)
-    if g == NULL or (net_process.version < TLS13 and suite_row(engine.eng.session.cipher_suite).exchange != BW_ECDHE):
+    if net_process.version == TLS13:
+        return group_row(net_process.group).name
+    if suite_row(engine.eng.session.cipher_suite).exchange != BW_ECDHE or g == NULL:
         return "none"
     return g.name
 
@@ -185,7 +208,7 @@ cdef void net_handshake(Net *net) noexcept nogil:
     else:
         port_send(net.port, BW_OP_BEGIN, NULL, 0)
     snprintf(m, sizeof(m), "SSL connection: %s, %s, %s, sni='%.64s%s'%s", version_row(net.version).log_name,
-             suite_known(engine.eng.session.cipher_suite).log_name, group_text(),
-             engine.eng.server_name, name_rest(strlen(engine.eng.server_name)),
+             net.suite.log_name if net.version == TLS13 else suite_row(engine.eng.session.cipher_suite).log_name,
+             group_text(), engine.eng.server_name, name_rest(strlen(engine.eng.server_name)),
              ", resumed" if server13.resumed else "")
     log_info(m)

@@ -1,5 +1,5 @@
 # netserver13 - a server's handshake of TLS 1.3 as net sees it (RFC 8446 sections 2 and 4): ClientHello, perhaps again,
-# then sealed messages that key opens, and after the handshake KeyUpdates.
+# then sealed messages that key opens.
 #
 # net reads what the client offers and chooses; every message of the server's is key's (keyserver13.pxi).
 
@@ -8,7 +8,6 @@ cdef struct Server13:
     bint retried            # our HelloRetryRequest is out
     bint opened             # a sealed record has been opened: no alert comes in clear any more
     bint resumed
-    int group
     Terms13 terms
     uint8_t hello[32]       # digest of what both hellos must share
     size_t early_left       # bytes of early data that are passed over before the second hello
@@ -218,7 +217,8 @@ cdef void server13_accept(Net *net, ClientHello *h, Choice13 *choice) noexcept n
         return
     engine.in_switched = engine.out_switched = True
     engine.eng.session.cipher_suite = choice.suite.id
-    engine.eng.ecdhe_curve = <uint8_t>choice.group.id
+    net.suite = choice.suite
+    net.group = choice.group.id
     server13_clear(net, n, h.session.left > 0 and not server13.retried)
     net.await_ = AWAIT_CERTIFICATE if net.config.anchors != NULL and not server13.resumed else AWAIT_FINISHED
     if not net_over(net):
@@ -285,30 +285,3 @@ cdef void server13_message(Net *net) noexcept nogil:
         net.await_ = AWAIT_FINISHED
     else:
         net.await_ = AWAIT_NOTHING
-
-cdef void server13_after(Net *net, const uint8_t *p, size_t n) noexcept nogil:
-    """Handshake messages after the handshake: a client sends KeyUpdate alone (section 4.6.3)."""
-    cdef bint requested = False
-    cdef uint8_t wanted
-    cdef size_t k
-    cdef int alert
-    while n and not net_over(net):
-        k = message_take(net, p, n)
-        p += k
-        n -= k
-        if net.message_len < 4:
-            continue
-        if net_message[0] != MSG_KEY_UPDATE:
-            net_fail(net, UNEXPECTED_MESSAGE, "unexpected handshake message")
-        elif message_size(net) != 5:
-            net_fail(net, DECODE_ERROR, "malformed KeyUpdate")
-        elif net.message_len == 5:
-            alert = key_update13_check(net_message + 4, 1, &requested)
-            if alert:
-                net_fail(net, alert, "malformed KeyUpdate")
-            elif n:
-                net_fail(net, UNEXPECTED_MESSAGE, "data behind a KeyUpdate")
-            else:
-                wanted = requested
-                port_send(net.port, BW_OP_UPDATE13, &wanted, 1)
-            net.message_len = 0

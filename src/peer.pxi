@@ -245,18 +245,24 @@ cdef int peer_params(Peer *peer, int version, const uint8_t *randoms, const uint
     cdef uint8_t covered[64 + 4 + 255]
     cdef uint8_t digest[64]
     cdef size_t digest_len, params
-    cdef int hash_id, curve_type = <int>take_uint(&c, 1)
+    cdef const bw_scheme *pss = NULL
+    cdef int hash_id = -1, curve_type = <int>take_uint(&c, 1)
     group[0] = <int>take_uint(&c, 2)
     point[0] = take_vector(&c, 1)
     params = n - c.left
-    hash_id = signature_scheme(&c, version, pk.key_type)
+    if version >= BR_TLS12 and c.left and c.p[0] == PSS_SCHEME and pk.key_type == BR_KEYTYPE_RSA:
+        pss = scheme_row(<int>take_uint(&c, 2))
+    else:
+        hash_id = signature_scheme(&c, version, pk.key_type)
     sig = take_vector(&c, 2)
     if c.bad or c.left:
         return BR_ERR_BAD_PARAM
-    if hash_id < 0 or curve_type != 3:
+    if (pss == NULL and hash_id < 0) or curve_type != 3:
         return BR_ERR_INVALID_ALGORITHM
     memcpy(covered, randoms, 64)
     memcpy(covered + 64, body, params)
+    if pss != NULL:
+        return 0 if scheme_verify(pk, pss.id, covered, 64 + params, sig.p, sig.left) else BR_ERR_BAD_SIGNATURE
     if hash_id == 0:
         hash_once(br_md5_ID, covered, 64 + params, digest)
         hash_once(br_sha1_ID, covered, 64 + params, digest + 16)

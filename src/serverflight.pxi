@@ -3,9 +3,14 @@
 #
 # They run before BearSSL sees a message and decide nothing: a good one goes on to the engine unchanged.
 
+cdef enum:
+    PSS_SCHEME = 8              # the first byte of rsa_pss_rsae_*, where TLS 1.2 has a hash
+
 cdef struct ServerHello:
     int version
     const uint8_t *random
+    Cursor session
+    uint32_t record_limit       # record_size_limit, 0 without
     int suite
     const char *why             # what was wrong, for the message
 
@@ -13,12 +18,13 @@ cdef int refuse_server(ServerHello *h, int alert, const char *why) noexcept nogi
     h.why = why
     return alert
 
-cdef enum ServerExtension:      # those that BearSSL's client sends, as bits
+cdef enum ServerExtension:      # those of our ClientHello, as bits
     SEEN_SERVER_NAME = 1
     SEEN_GROUPS = 2
     SEEN_POINT_FORMATS = 4
     SEEN_ALGORITHMS = 8
     SEEN_RENEGOTIATION = 16
+    SEEN_RECORD_LIMIT = 32
 
 cdef int server_extension(uint32_t kind, bint sni_sent) noexcept nogil:
     """The bit of an extension that may come back, 0 for one that was not offered.
@@ -34,6 +40,8 @@ cdef int server_extension(uint32_t kind, bint sni_sent) noexcept nogil:
         return SEEN_POINT_FORMATS
     if kind == 13:
         return SEEN_ALGORITHMS
+    if kind == 28:
+        return SEEN_RECORD_LIMIT
     return SEEN_RENEGOTIATION if kind == 0xFF01 else 0
 
 cdef int check_server_extension(ServerHello *h, int bit, Cursor e) noexcept nogil:
@@ -46,6 +54,13 @@ cdef int check_server_extension(ServerHello *h, int bit, Cursor e) noexcept nogi
         items = take_vector(&e, 2)
         if e.bad or e.left or items.left == 0 or items.left & 1:
             return refuse_server(h, DECODE_ERROR, "malformed supported_groups or signature_algorithms")
+        return 0
+    if bit == SEEN_RECORD_LIMIT:                        # RFC 8449 section 4; it may count a type that 1.2 does not have
+        h.record_limit = take_uint(&e, 2)
+        if e.bad or e.left:
+            return refuse_server(h, DECODE_ERROR, "malformed record_size_limit of the server")
+        if not RECORD_LIMIT_MIN <= h.record_limit <= INNER_MAX:
+            return refuse_server(h, ILLEGAL_PARAMETER, "record_size_limit out of range")
         return 0
     items = take_vector(&e, 1)
     if bit == SEEN_POINT_FORMATS:                       # RFC 8422 section 5.2
@@ -78,7 +93,7 @@ cdef int server_hello_check(const uint8_t *body, size_t n, ServerHello *h, int v
     memset(h, 0, sizeof(ServerHello))
     h.version = <int>take_uint(&c, 2)
     h.random = take(&c, 32)
-    session = take_vector(&c, 1)
+    session = h.session = take_vector(&c, 1)
     h.suite = <int>take_uint(&c, 2)
     compression = take_uint(&c, 1)
     if c.bad or session.left > 32:
@@ -93,10 +108,12 @@ cdef int server_hello_check(const uint8_t *body, size_t n, ServerHello *h, int v
         if c.bad or c.left or walk.bad:
             return refuse_server(h, DECODE_ERROR, "malformed extensions of the server")
     # all of it can be decoded: now the values
-    if not version_min <= h.version <= version_max:
+    if not version_min <= h.version <= version_max or h.version > BR_TLS12:     # TLS 1.3 is in an extension
         return refuse_server(h, PROTOCOL_VERSION, "protocol version not offered")
-    # RFC 8446 section 4.1.3: the server could have done TLS 1.2, so somebody on the way took it from the offer
-    if h.version < BR_TLS12 and version_max >= BR_TLS12 and memcmp(h.random + 24, b"DOWNGRD\x00", 8) == 0:
+    # RFC 8446 section 4.1.3: the server could have done TLS 1.2 or 1.3, so somebody on the way took it from the offer
+    if memcmp(h.random + 24, b"DOWNGRD", 7) == 0 and (
+            (h.random[31] == 0 and h.version < BR_TLS12 and version_max >= BR_TLS12)
+            or (h.random[31] == 1 and version_max >= TLS13)):
         return refuse_server(h, ILLEGAL_PARAMETER, "protocol version downgraded on the way")
     row = suite_row(h.suite)
     if row == NULL or not suite_offered(h.suite, suites, suites_num):
@@ -138,6 +155,8 @@ cdef int check_key_exchange(Cursor *c, int version, const bw_suite *row) noexcep
     group = group_row(curve)
     if group == NULL or point.left != group.point_len:
         return ILLEGAL_PARAMETER
+    if version >= BR_TLS12 and hash_id == PSS_SCHEME:     # RFC 8446 section 4.2.3: where it is offered it may be used
+        return 0 if row.key_type == BR_KEYTYPE_RSA and 4 <= algorithm <= 6 else ILLEGAL_PARAMETER
     if version >= BR_TLS12 and (algorithm != (1 if row.key_type == BR_KEYTYPE_RSA else 3)
                                 or not br_sha1_ID <= <int>hash_id <= br_sha512_ID):
         return ILLEGAL_PARAMETER

@@ -226,14 +226,19 @@ enum bw_op_id {
 	BW_OP_TRUST, BW_OP_SERVER_CHAIN, BW_OP_SERVER_PARAMS, BW_OP_AGREE, BW_OP_CLIENT_SIGN,
 	BW_OP_SEND_FINISHED, BW_OP_AWAIT_FINISHED, BW_OP_OPEN_FINISHED, BW_OP_BEGIN,
 	BW_OP_CLIENT_HELLO13, BW_OP_AGAIN13, BW_OP_PSK13, BW_OP_ACCEPT13, BW_OP_PEER_CHAIN13, BW_OP_PEER_VERIFY13,
-	BW_OP_CLIENT_FINISHED13, BW_OP_OPEN13, BW_OP_UPDATE13, BW_OP_CLOSE_INPUT, BW_OP_LAST
+	BW_OP_CLIENT_FINISHED13,
+	BW_OP_SHARE13, BW_OP_HELLO13, BW_OP_RETRY13, BW_OP_SHARE_AGAIN13, BW_OP_HELLO_AGAIN13, BW_OP_AGREE13,
+	BW_OP_EXTENSIONS13, BW_OP_REQUEST13, BW_OP_SERVER_CHAIN13, BW_OP_SERVER_VERIFY13, BW_OP_FINISH13,
+	BW_OP_OPEN13, BW_OP_UPDATE13, BW_OP_CLOSE_INPUT, BW_OP_LAST
 };
 enum bw_key_state {
 	BW_SAME = 0, BW_START, BW_LOADED, BW_EXCHANGED, BW_PEER_KNOWN, BW_DERIVED, BW_PEER_VERIFIED,
 	BW_CLIENT_FINISHED, BW_OPENED, BW_SERVER_FINISHED, BW_RUNNING,
 	BW_CLIENT_START, BW_TRUSTING, BW_CHAIN_GOOD, BW_PARAMS_GOOD, BW_AGREED, BW_SIGNED, BW_FINISHED_SENT,
 	BW_FINISHED_DUE, BW_FINISHED_OPENED,
-	BW_GREETED13, BW_ACCEPTED13, BW_PEER_KNOWN13, BW_PEER_VERIFIED13, BW_ADMITTED13
+	BW_GREETED13, BW_ACCEPTED13, BW_PEER_KNOWN13, BW_PEER_VERIFIED13, BW_ADMITTED13,
+	BW_SHARED13, BW_HELLO13, BW_RETRIED13, BW_SHARED_AGAIN13, BW_HELLO_AGAIN13, BW_AGREED13, BW_EXTENDED13,
+	BW_REQUESTED13, BW_CHAIN_GOOD13, BW_VERIFIED13, BW_FINISHED13
 };
 typedef struct {
 	uint8_t op; const char *name; uint32_t request_min, request_max; uint64_t after; uint8_t then; uint8_t replies;
@@ -279,12 +284,10 @@ static const bw_op bw_ops[] = {
 	  "the client's CertificateVerify in; verdict out, over the transcript that key has" },
 	{ BW_OP_CLIENT_FINISHED13, "client-finished13", 4, 2052, BW_IN(BW_ACCEPTED13) | BW_IN(BW_PEER_VERIFIED13), BW_ADMITTED13, 1,
 	  "the client's Finished in; verdict out, with -a only after peer-verify13; application keys follow" },
-	{ BW_OP_OPEN13, "open13", 0, 0, BW_IN(BW_ACCEPTED13) | BW_IN(BW_PEER_KNOWN13) | BW_IN(BW_PEER_VERIFIED13), BW_SAME, 1,
-	  "nothing in; the one record in the ring opened: type and text out, or the alert that refuses it, as by open" },
 	/* the client's handshake */
 	{ BW_OP_TRUST, "trust", 0, 0, BW_IN(BW_CLIENT_START), BW_TRUSTING, 1,
 	  "nothing in; anchors and own identity are read, key jails itself; chain and key type out, or the exit code" },
-	{ BW_OP_SERVER_CHAIN, "server-chain", 4, 65536, BW_IN(BW_TRUSTING), BW_CHAIN_GOOD, 1,
+	{ BW_OP_SERVER_CHAIN, "server-chain", 4, 65536, BW_IN(BW_TRUSTING) | BW_IN(BW_HELLO13), BW_CHAIN_GOOD, 1,
 	  "the server's certificates in; verdict, key type, usages and size of its key out" },
 	{ BW_OP_SERVER_PARAMS, "server-params", 74, 2114, BW_IN(BW_CHAIN_GOOD), BW_PARAMS_GOOD, 1,
 	  "version, both randoms and the ServerKeyExchange in; verdict on its signature out" },
@@ -298,15 +301,43 @@ static const bw_op bw_ops[] = {
 	  "transcript hash in; verify data out; the master secret is wiped" },
 	{ BW_OP_OPEN_FINISHED, "open-finished", 0, 0, BW_IN(BW_FINISHED_DUE) | BW_IN(BW_FINISHED_OPENED), BW_FINISHED_OPENED, 1,
 	  "nothing in; the one record in the ring opened: type and text out, or the alert that refuses it, as by open" },
-	{ BW_OP_BEGIN, "begin", 0, 0, BW_IN(BW_FINISHED_OPENED), BW_RUNNING, 0,
+	{ BW_OP_BEGIN, "begin", 0, 0, BW_IN(BW_FINISHED_OPENED) | BW_IN(BW_FINISHED13), BW_RUNNING, 0,
 	  "nothing in; prog starts, application data flows" },
+	/* the client's handshake in TLS 1.3: handshake messages in, which key hashes and checks itself */
+	{ BW_OP_SHARE13, "share13", 2, 2, BW_IN(BW_TRUSTING), BW_SHARED13, 1,
+	  "group in; key's fresh public point out" },
+	{ BW_OP_HELLO13, "hello13", 46, 4096, BW_IN(BW_SHARED13), BW_HELLO13, 0,
+	  "our ClientHello in; it must hold key's point" },
+	{ BW_OP_RETRY13, "retry13", 44, 2052, BW_IN(BW_HELLO13), BW_RETRIED13, 0,
+	  "the server's HelloRetryRequest in; our first ClientHello becomes a hash" },
+	{ BW_OP_SHARE_AGAIN13, "share-again13", 2, 2, BW_IN(BW_RETRIED13), BW_SHARED_AGAIN13, 1,
+	  "the group that it asks for in; another fresh point out" },
+	{ BW_OP_HELLO_AGAIN13, "hello-again13", 46, 4096, BW_IN(BW_RETRIED13) | BW_IN(BW_SHARED_AGAIN13), BW_HELLO_AGAIN13, 0,
+	  "our second ClientHello in; with the first share where a cookie alone was asked for" },
+	{ BW_OP_AGREE13, "agree13", 44, 2052, BW_IN(BW_HELLO13) | BW_IN(BW_HELLO_AGAIN13), BW_AGREED13, 1,
+	  "the ServerHello in; verdict on its share out; handshake keys protect what follows" },
+	{ BW_OP_EXTENSIONS13, "extensions13", 6, 2052, BW_IN(BW_AGREED13), BW_EXTENDED13, 0,
+	  "the server's EncryptedExtensions in; its record_size_limit holds from here on" },
+	{ BW_OP_REQUEST13, "request13", 8, 65540, BW_IN(BW_EXTENDED13), BW_REQUESTED13, 0,
+	  "the server's CertificateRequest in; key chooses what it will sign with" },
+	{ BW_OP_SERVER_CHAIN13, "server-chain13", 8, 65540, BW_IN(BW_EXTENDED13) | BW_IN(BW_REQUESTED13), BW_CHAIN_GOOD13, 1,
+	  "the server's Certificate in; verdict out" },
+	{ BW_OP_SERVER_VERIFY13, "server-verify13", 8, 2052, BW_IN(BW_CHAIN_GOOD13), BW_VERIFIED13, 1,
+	  "the server's CertificateVerify in; verdict out, over the transcript that key has hashed" },
+	{ BW_OP_FINISH13, "finish13", 36, 52, BW_IN(BW_VERIFIED13), BW_FINISHED13, 1,
+	  "the server's Finished in; verdict out; our flight is sealed into the ring, application keys follow" },
 	/* both */
+	{ BW_OP_OPEN13, "open13", 0, 0, BW_IN(BW_ACCEPTED13) | BW_IN(BW_PEER_KNOWN13) | BW_IN(BW_PEER_VERIFIED13)
+	  | BW_IN(BW_AGREED13) | BW_IN(BW_EXTENDED13) | BW_IN(BW_REQUESTED13) | BW_IN(BW_CHAIN_GOOD13)
+	  | BW_IN(BW_VERIFIED13), BW_SAME, 1,
+	  "nothing in; the one record in the ring opened: type and text out, or the alert that refuses it, as by open" },
 	{ BW_OP_TRANSCRIPT, "transcript", 1, 65536, BW_IN(BW_DERIVED) | BW_IN(BW_AGREED), BW_SAME, 0,
 	  "the next piece of the handshake's messages in; key hashes and walks them itself, only for a client's signature" },
 	{ BW_OP_SEAL, "seal", 2, 16385, BW_IN(BW_DERIVED) | BW_IN(BW_PEER_VERIFIED) | BW_IN(BW_OPENED)
 	  | BW_IN(BW_CLIENT_FINISHED) | BW_IN(BW_SERVER_FINISHED) | BW_IN(BW_FINISHED_SENT) | BW_IN(BW_FINISHED_DUE)
 	  | BW_IN(BW_FINISHED_OPENED) | BW_IN(BW_ACCEPTED13) | BW_IN(BW_PEER_KNOWN13) | BW_IN(BW_PEER_VERIFIED13)
-	  | BW_IN(BW_ADMITTED13) | BW_IN(BW_RUNNING), BW_SAME, 0,
+	  | BW_IN(BW_ADMITTED13) | BW_IN(BW_AGREED13) | BW_IN(BW_EXTENDED13) | BW_IN(BW_REQUESTED13)
+	  | BW_IN(BW_CHAIN_GOOD13) | BW_IN(BW_VERIFIED13) | BW_IN(BW_FINISHED13) | BW_IN(BW_RUNNING), BW_SAME, 0,
 	  "a record of type 21, before TLS 1.3 also 22, in; sealed into the ring" },
 	{ BW_OP_RESUME, "resume", 1, 1, BW_IN(BW_RUNNING), BW_SAME, 0,
 	  "whether a message is half read in; key goes on opening after a record that was not application data" },
@@ -315,7 +346,7 @@ static const bw_op bw_ops[] = {
 	{ BW_OP_DROP_OUTPUT, "drop-output", 0, 0, BW_IN(BW_RUNNING), BW_SAME, 0,
 	  "nothing in; prog's output is read and dropped from here on, its stdin is closed" },
 	{ BW_OP_UPDATE13, "update13", 1, 1, BW_IN(BW_RUNNING), BW_SAME, 0,
-	  "whether the peer asks for ours in; the keys of its direction go one generation on, and ours behind a KeyUpdate" },
+	  "whether the peer asks for ours in; its keys go one generation on, and ours behind a KeyUpdate" },
 	{ BW_OP_CLOSE_INPUT, "close-input", 0, 0, BW_IN(BW_RUNNING), BW_SAME, 0,
 	  "nothing in; what the ring holds behind the peer's close_notify is dropped, prog's stdin is closed" },
 };

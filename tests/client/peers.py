@@ -79,10 +79,10 @@ def _wait_ipv4(server: ServerProcess) -> None:
 
 
 @contextlib.contextmanager
-def openssl_server(certificate: Path, *words: str) -> Iterator[ServerProcess]:
-    """openssl s_server on loopback, TLS 1.2 at most."""
+def openssl_server(certificate: Path, *words: str, version: str = "-no_tls1_3") -> Iterator[ServerProcess]:
+    """openssl s_server on loopback, TLS 1.2 at most unless `version` says so."""
     port = free_port()
-    command = [require_peer("openssl"), "s_server", "-accept", f"127.0.0.1:{port}", "-no_tls1_3"]
+    command = [require_peer("openssl"), "s_server", "-accept", f"127.0.0.1:{port}", version]
     command += ["-cert", str(certificate), "-key", str(certificate), "-cipher", "DEFAULT:@SECLEVEL=0", *words]
     with server_process(command, port) as server:
         yield server

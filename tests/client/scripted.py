@@ -49,6 +49,7 @@ class WireRow:
     options: tuple[str, ...] = ("-k", "localhost")
     data: bytes | None = b""
     why: str = ""
+    server: type[Server] = Server
 
     def __post_init__(self) -> None:
         assert self.why or len(self.alerts) <= 1, f"{self.name}: several alerts and no reason"
@@ -66,7 +67,7 @@ def run(row: WireRow, material: Material) -> list[str]:
     """Run a row; the complaints."""
     shown = identity(material.path(row.certificate).read_text())
     with Tlsc(row.options, PROG, env={"CAFILE": material.path("ca")}) as tlsc:
-        server = Server(tlsc.peer, shown, version=row.version, suite=row.suite, group=row.group)
+        server = row.server(tlsc.peer, shown, version=row.version, suite=row.suite, group=row.group)
         trouble, end = "", ""
         try:
             try:
@@ -104,7 +105,7 @@ def judge_wire(row: WireRow, server: Server, trouble: str, end: str) -> list[str
             faults.append(f"fatal alerts {list(map(str, fatals))}, awaited {names_of(row.alerts)}")
         elif fatals[0].description not in row.alerts:
             faults.append(f"alert {fatals[0]}, awaited {names_of(row.alerts)}")
-        elif fatals[0].sealed != (server.reader is not None):
+        elif fatals[0].sealed != server.reads_sealed():
             faults.append("the alert is not protected as its record must be")
     elif fatals or trouble:
         faults.append(f"not served: {trouble} {list(map(str, fatals))}")

@@ -122,6 +122,10 @@ class Server(Wire):
         self.data = bytearray()
         self._messages = bytearray()
 
+    def reads_sealed(self) -> bool:
+        """Whether the client's records are protected by now."""
+        return self.reader is not None
+
     # messages out and in
 
     def send_message(self, whole: bytes, sizes: int | None = None) -> None:

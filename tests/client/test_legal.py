@@ -153,9 +153,9 @@ def test_client_hello(material: Material) -> None:
     with Tlsc(["-k", "localhost"], env={"CAFILE": material.path("ca")}) as tlsc:
         server = Server(tlsc.peer, None)  # type: ignore[arg-type]
         seen = server.read_hello()
-        assert (seen.version, seen.session_id, seen.compressions) == (TLS12, b"", b"\0")
+        assert (seen.version, len(seen.session_id), seen.compressions) == (TLS12, 32, b"\0")
         assert server.seen[0].version == TLS10, "old servers take nothing higher in the first record"
-        assert seen.suites[:2] == (0xCCA9, 0xCCA8)
+        assert seen.suites[:5] == (0x1303, 0x1302, 0x1301, 0xCCA9, 0xCCA8)
         ephemeral = [suite for suite in seen.suites if suite in (0xC02B, 0xC02F, 0xC00A, 0xC014)]
         static = [suite for suite in seen.suites if suite in (0x009C, 0x009D, 0x002F, 0x0035)]
         assert len(ephemeral) == len(static) == 4
@@ -163,7 +163,16 @@ def test_client_hello(material: Material) -> None:
         assert len(set(seen.suites)) == len(seen.suites)
         name = Reader(seen.extensions[Ext.SERVER_NAME])
         assert name.vector(2) == b"\0" + vec(2, b"localhost")
-        assert set(seen.numbers(Ext.SUPPORTED_GROUPS)) == set(Group)
+        assert seen.numbers(Ext.SUPPORTED_GROUPS) == [29, 23, 24, 25] and len(Group) == 4
+        assert Reader(seen.extensions[Ext.SUPPORTED_VERSIONS]).vector(1) == b"\3\4\3\3\3\2\3\1"
+        shares = Reader(Reader(seen.extensions[Ext.KEY_SHARE]).vector(2))
+        assert (shares.number(2), len(shares.vector(2)), shares.more()) == (Group.X25519, 32, False)
+        schemes = seen.numbers(Ext.SIGNATURE_ALGORITHMS)
+        assert {0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0401} <= set(schemes)
+        assert 0x0807 not in schemes, "a certificate with an Ed25519 key cannot be verified"
+        assert len(set(schemes)) == len(schemes)
+        assert seen.extensions[Ext.RECORD_SIZE_LIMIT] == b"\x40\x01"
+        assert Ext.PSK_KEY_EXCHANGE_MODES not in seen.extensions, "no ticket is wanted"
         assert Ext.RENEGOTIATION_INFO in seen.extensions or 0x00FF in seen.suites
         assert Ext.SESSION_TICKET not in seen.extensions and Ext.ALPN not in seen.extensions
 

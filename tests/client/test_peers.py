@@ -109,9 +109,9 @@ def test_a_page_of_nginx(nginx: Nginx, material: Material, style: str) -> None:
 
 
 @pytest.mark.parametrize("pair", PAIRS)
-@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.1"])
+@pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.1"])
 def test_a_client_certificate_for_nginx(nginx: Nginx, material: Material, pair: str, version: str) -> None:
-    port = nginx.asks if version == "TLSv1.2" else nginx.old
+    port = nginx.asks if version == "TLSv1.3" else nginx.old
     prog = ["sh", "-c", "printf 'GET /page HTTP/1.0\\r\\n\\r\\n' >&7; head -n 20 <&6 | tr -d '\\r' | grep X-Client"]
     with Tlsc(["-y", *LOCAL], prog, env=variables(material, pair), sock=connected(port)) as run:
         assert run.wait() == 0

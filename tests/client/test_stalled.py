@@ -181,9 +181,9 @@ def test_close_notify_is_heard_however_slow_key_is(material: Material) -> None:
 
 
 def test_finished_that_cannot_be_sent(material: Material) -> None:
-    """A reset that our Finished meets is told as such, at once (strace makes the write fail, the seventh of net)."""
+    """A reset that our Finished meets is told as such, at once (strace makes the write fail, the ninth of net)."""
     launcher = [require_peer("strace"), "-f", "-qq", "-o", "/dev/null", "-e", "trace=writev",
-                "-e", "inject=writev:error=ECONNRESET:when=7"]  # fmt: skip
+                "-e", "inject=writev:error=ECONNRESET:when=9"]  # fmt: skip
     with Tlsc(["-k", "localhost"], ["cat"], env={"CAFILE": material.path("ca")}, launcher=launcher) as tlsc:
         server = Server(tlsc.peer, identity(material.path("p256").read_text()))
         server.read_hello()

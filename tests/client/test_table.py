@@ -219,7 +219,18 @@ NETWORK = [
              out=f"{name} ECDHE-RSA-AES128-SHA\nran\ngot hello\n")
         for name, version in (("TLSv1", TLS10), ("TLSv1.1", TLS11), ("TLSv1.2", TLS12))
     ),
-    bad("TLS 1.3 only", 98, "{D}alert protocol_version received", peer=OpenSSL(minimum=TLS13, maximum=TLS13)),
+    *(
+        good(f"TLS 1.3 only, {kind}", prog=f"sh -c '{FACTS}'", peer=OpenSSL(kind, minimum=TLS13, maximum=TLS13),
+             out="TLSv1.3 TLS_AES_256_GCM_SHA384\nran\ngot hello\n")
+        for kind in ("rsa1024", "rsa2048", "rsa4096", "p256", "p384", "p521", "intermediate")
+    ),
+    *(
+        bad(f"TLS 1.3, {kind}", 98, f"{{D}}{{{symbol}}}", peer=OpenSSL(kind, minimum=TLS13, maximum=TLS13), alert=alert)
+        for kind, symbol, alert in (
+            ("other_name", "X509_BAD_SERVER_NAME", "bad certificate"),
+            ("expired", "X509_EXPIRED", "certificate expired"), ("stranger", "X509_NOT_TRUSTED", "unknown ca"),
+            ("self_signed", "X509_NOT_TRUSTED", "unknown ca"), ("not_a_ca", "X509_NOT_CA", "unknown ca"))
+    ),
 ]  # fmt: skip
 
 PROG = [

@@ -72,6 +72,31 @@ def downgraded(s: Server) -> None:
     s.send_hello()
 
 
+def downgraded_from_13(s: Server) -> None:
+    """TLS 1.2 or less chosen by a server that says in its random that it could do 1.3."""
+    s.read_hello()
+    s.random = s.random[:24] + b"DOWNGRD\x01"
+    s.send_hello()
+
+
+def resumed(s: Server) -> None:
+    """The session id that is there for TLS 1.3 alone comes back with TLS 1.2."""
+    s.read_hello()
+    s.send_hello(session_id=s.hello.session_id)
+
+
+def early_ccs(s: Server) -> None:
+    """What TLS 1.3 passes over, and then TLS 1.2."""
+    s.read_hello()
+    s.send(Record.CCS, b"\1")
+    s.send_hello()
+
+
+def early_ccs_for_ever(s: Server) -> None:
+    s.read_hello()
+    s.send_raw(s.frame(Record.CCS, b"\1") * 33)
+
+
 def certificate(change: Callable[[Server], bytes]) -> Act:
     """Another Certificate message."""
 
@@ -273,7 +298,10 @@ ROWS = [
     WireRow("session-id-33", hello(session_id=bytes(33)), DECODE),
     *(WireRow(f"extension-{kind}", hello_extensions((kind, body)), EXTENSION) for kind, body in (
         (Ext.ALPN, vec(2, vec(1, b"h2"))), (Ext.SESSION_TICKET, b""), (Ext.EXTENDED_MASTER_SECRET, b""),
-        (Ext.ENCRYPT_THEN_MAC, b""), (Ext.STATUS_REQUEST, b""), (Ext.SUPPORTED_VERSIONS, u16(TLS12)), (0x1234, b""))),
+        (Ext.ENCRYPT_THEN_MAC, b""), (Ext.STATUS_REQUEST, b""), (0x1234, b""))),
+    WireRow("supported-versions-with-1.2", hello_extensions((Ext.SUPPORTED_VERSIONS, u16(TLS12))), ILLEGAL),
+    WireRow("record-size-limit-63", hello_extensions((Ext.RECORD_SIZE_LIMIT, u16(63))), ILLEGAL),
+    WireRow("record-size-limit-malformed", hello_extensions((Ext.RECORD_SIZE_LIMIT, b"\x40")), DECODE),
     WireRow("server-name-without-ours", hello_extensions((Ext.SERVER_NAME, b"")), EXTENSION, options=("-v0",)),
     WireRow("extension-twice", hello(extensions=[(Ext.RENEGOTIATION_INFO, b"\0")] * 2),
             only(Alert.ILLEGAL_PARAMETER, Alert.DECODE_ERROR, Alert.HANDSHAKE_FAILURE), why="no RFC names it for 1.2"),
@@ -314,7 +342,9 @@ ROWS = [
             why="an ECDSA signature is a structure too"),
     WireRow("scheme-of-the-other-kind", exchange(scheme=0x0401), ILLEGAL),
     WireRow("scheme-unknown", exchange(scheme=0x0903), ILLEGAL),
-    WireRow("scheme-pss", exchange(scheme=0x0804), ILLEGAL, certificate="rsa2048", suite=RSA_GCM),
+    WireRow("scheme-pss-ill-signed", exchange(scheme=0x0804), DECRYPT, certificate="rsa2048", suite=RSA_GCM),
+    WireRow("scheme-pss-of-pss-keys", exchange(scheme=0x0809), ILLEGAL, certificate="rsa2048", suite=RSA_GCM),
+    WireRow("scheme-pss-of-ecdsa", exchange(scheme=0x0804), ILLEGAL),
     WireRow("group-unknown", exchange(group=30), ILLEGAL),
     WireRow("group-with-another-point", exchange(group=Group.SECP256R1), ILLEGAL),
     WireRow("explicit-curve", exchange_body(lambda b: b"\1" + b[1:]), ILLEGAL),
@@ -344,7 +374,12 @@ ROWS = [
             suite=0x009C),
     WireRow("client-hello", raw(Record.HANDSHAKE, message(Msg.CLIENT_HELLO, bytes(50))), UNEXPECTED),
     WireRow("unknown-message", raw(Record.HANDSHAKE, message(77, bytes(50))), UNEXPECTED),
-    WireRow("early-ccs", raw(Record.CCS, b"\1"), UNEXPECTED),
+    WireRow("early-ccs", early_ccs, UNEXPECTED),
+    WireRow("early-ccs-malformed", raw(Record.CCS, b"\2"), UNEXPECTED),
+    WireRow("early-ccs-for-ever", early_ccs_for_ever, UNEXPECTED),
+    WireRow("downgrade-marker-of-1.3", downgraded_from_13, ILLEGAL),
+    WireRow("downgrade-marker-of-1.3-to-1.1", downgraded_from_13, ILLEGAL, version=TLS11),
+    WireRow("session-resumed", resumed, ILLEGAL),
     WireRow("early-data", raw(Record.DATA, POISON), UNEXPECTED),
     WireRow("heartbeat", raw(Record.HEARTBEAT, b"\1\0\3abc" + bytes(16)), UNEXPECTED),
     WireRow("record-type-0", raw(0, b"x"), UNEXPECTED),

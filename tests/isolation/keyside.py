@@ -38,6 +38,8 @@ STATES = (
     "client-start", "trusting", "chain-good", "params-good", "agreed", "signed", "finished-sent", "finished-due",
     "finished-opened",
     "greeted13", "accepted13", "peer-known13", "peer-verified13", "admitted13",
+    "shared13", "hello13", "retried13", "shared-again13", "hello-again13", "agreed13", "extended13",
+    "requested13", "chain-good13", "verified13", "finished13",
 )  # fmt: skip
 PAGE = 4096
 MESSAGE_ROOM = 1 << 17

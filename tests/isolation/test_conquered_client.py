@@ -153,7 +153,7 @@ DISAGREED: dict[str, tuple[Shape, str, Change]] = {
     "no suite": (PLAIN, "params-good", lambda key: key.agree_request(0)),
     "the renegotiation signal": (PLAIN, "params-good", lambda key: key.agree_request(0x00FF)),
     "an AEAD before TLS 1.2": (STATIC, "chain-good", lambda key: key.agree_request(version=TLS11)),
-    "a fragment too small": (PLAIN, "params-good", lambda key: key.agree_request(fragment=511)),
+    "a fragment too small": (PLAIN, "params-good", lambda key: key.agree_request(fragment=63)),
     "a fragment too large": (PLAIN, "params-good", lambda key: key.agree_request(fragment=16385)),
     "no fragment": (PLAIN, "params-good", lambda key: key.agree_request(fragment=0)),
 }

@@ -46,7 +46,14 @@ def renegotiation(data: bytes) -> None:
     need(not whole(data, 1), Alert.HANDSHAKE_FAILURE)
 
 
-RULES: dict[int, Callable[[bytes], None]] = {0: empty, 10: pairs, 11: point_formats, 13: pairs, 0xFF01: renegotiation}
+def record_limit(data: bytes) -> None:
+    need(len(data) == 2, Alert.DECODE_ERROR)
+    need(64 <= int.from_bytes(data, "big") <= 16385, Alert.ILLEGAL_PARAMETER)
+
+
+RULES: dict[int, Callable[[bytes], None]] = {
+    0: empty, 10: pairs, 11: point_formats, 13: pairs, 28: record_limit, 0xFF01: renegotiation,
+}  # fmt: skip
 
 
 def any_version(suite: int) -> bool:
@@ -136,6 +143,9 @@ def key_exchange(reader: Reader, version: int, suite: int) -> None:
     need(point and signature, Alert.DECODE_ERROR)
     need(POINTS.get(group) == len(point), Alert.ILLEGAL_PARAMETER)
     if scheme is not None:
+        if scheme[0] == 8:  # RSA-PSS, offered for TLS 1.3
+            need(NAMES[suite].startswith("ECDHE-RSA-") and 4 <= scheme[1] <= 6, Alert.ILLEGAL_PARAMETER)
+            return
         need(2 <= scheme[0] <= 6, Alert.ILLEGAL_PARAMETER)
         need(scheme[1] == (3 if NAMES[suite].startswith("ECDHE-ECDSA-") else 1), Alert.ILLEGAL_PARAMETER)
 
@@ -440,7 +450,9 @@ CHAIN = vec(3, vec(3, b"leaf") + vec(3, b"root"))
         (Msg.SERVER_KEY_EXCHANGE, exchanged(scheme=b"\4\3"), TLS12, ECDSA, 0),
         (Msg.SERVER_KEY_EXCHANGE, exchanged(scheme=b"\4\3"), TLS12, RSA, Alert.ILLEGAL_PARAMETER),
         (Msg.SERVER_KEY_EXCHANGE, exchanged(scheme=b"\1\1"), TLS12, RSA, Alert.ILLEGAL_PARAMETER),
-        (Msg.SERVER_KEY_EXCHANGE, exchanged(scheme=b"\x08\4"), TLS12, RSA, Alert.ILLEGAL_PARAMETER),
+        (Msg.SERVER_KEY_EXCHANGE, exchanged(scheme=b"\x08\4"), TLS12, RSA, 0),
+        (Msg.SERVER_KEY_EXCHANGE, exchanged(scheme=b"\x08\x09"), TLS12, RSA, Alert.ILLEGAL_PARAMETER),
+        (Msg.SERVER_KEY_EXCHANGE, exchanged(scheme=b"\x08\4"), TLS12, 0xC02B, Alert.ILLEGAL_PARAMETER),
         (Msg.SERVER_KEY_EXCHANGE, exchanged(scheme=b""), TLS11, RSA, 0),
         (Msg.SERVER_KEY_EXCHANGE, exchanged(curve_type=1), TLS12, RSA, Alert.ILLEGAL_PARAMETER),
         (Msg.SERVER_KEY_EXCHANGE, exchanged(group=30, point=bytes(56)), TLS12, RSA, Alert.ILLEGAL_PARAMETER),

@@ -313,12 +313,21 @@ def test_every_way_to_application_data() -> None:
         [b"load", b"client-hello13", b"accept13", *chain, b"client-finished13", b"run"]
         for chain in ([b"peer-chain13", b"peer-verify13"], [])
     ]
-    assert ways(CLIENT_START) == [
-        [b"trust", b"server-chain", *params, b"agree", *sign, b"send-finished", b"await-finished", b"open-finished",
-         b"begin"]
+    old = [
+        [b"server-chain", *params, b"agree", *sign, b"send-finished", b"await-finished", b"open-finished", b"begin"]
         for params in ([b"server-params"], [])
         for sign in ([b"client-sign"], [])
+    ]
+    offer = [b"share13", b"hello13"]
+    new = [
+        [*offer, *again, b"agree13", b"extensions13", *request, b"server-chain13", b"server-verify13", b"finish13",
+         b"begin"]
+        for again in ([b"retry13", b"share-again13", b"hello-again13"], [b"retry13", b"hello-again13"], [])
+        for request in ([b"request13"], [])
     ]  # fmt: skip
+    found = ways(CLIENT_START)
+    wanted = [[b"trust", *before, *way] for before in ([], offer) for way in old] + [[b"trust", *way] for way in new]
+    assert sorted(found) == sorted(wanted)
 
 
 def test_no_operation_leads_back() -> None:
