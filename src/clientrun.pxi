@@ -216,7 +216,6 @@ cdef int client_run(Config *config, int64_t started_ms) noexcept nogil:
     net.deadline = started_ms + config.handshake_ms if config.handshake_ms else <int64_t>1 << 62
     if not connection_fork(config, net, &p, -1) or not net_ready(net, &p):
         return EXIT_SYSTEM
-    close_both(p.killer)
     if not confine(&config.jail):
         log_fatal("unable to create jail", 0)
         return EXIT_SYSTEM

@@ -5,7 +5,6 @@ cdef struct Pipes:
     int from_prog[2]        # prog's stdout
     int go[2]               # key's word to prog
     int port[2]             # the key port: net's end, key's end
-    int killer[2]
     int control[2]          # -n: prog's descriptor 5 is the write end
     int ack[2]              # -n: prog's descriptor 6 is the read end
     int wake_net
@@ -28,20 +27,20 @@ cdef bint control_free(int fd, const char *what) noexcept nogil:
     log_fatal(m, 0)
     return False
 
-cdef bint pipes_open(Pipes *p, bint delayed) noexcept nogil:
+cdef bint prog_pipes(Pipes *p, bint delayed) noexcept nogil:
+    """What prog has an end of; the rest is not there yet."""
     memset(p, 255, sizeof(Pipes))           # -1: not there
     if delayed and (pipe2(p.control, O_CLOEXEC) < 0 or pipe2(p.ack, O_CLOEXEC) < 0 or not above(&p.control[1])
                     or not above(&p.ack[0])):
         return False
+    return pipe2(p.to_prog, O_CLOEXEC) == 0 and pipe2(p.from_prog, O_CLOEXEC) == 0 and pipe2(p.go, O_CLOEXEC) == 0
+
+cdef bint key_pipes(Pipes *p) noexcept nogil:
+    """What net and key share."""
     p.wake_net = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
     p.wake_key = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
-    return (pipe2(p.to_prog, O_CLOEXEC) == 0 and pipe2(p.from_prog, O_CLOEXEC) == 0 and pipe2(p.go, O_CLOEXEC) == 0
-            and pipe2(p.killer, O_CLOEXEC) == 0 and p.wake_net >= 0 and p.wake_key >= 0
+    return (p.wake_net >= 0 and p.wake_key >= 0
             and socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p.port) == 0)
-
-cdef void close_both(int *fds) noexcept nogil:
-    close(fds[0])
-    close(fds[1])
 
 cdef bint proxy_receive(Net *net) noexcept nogil:
     """Read the PROXY v1 line, at most until the deadline."""
@@ -106,10 +105,11 @@ cdef void close_standard(Config *config) noexcept nogil:
 cdef bint connection_fork(Config *config, Net *net, Pipes *p, int supervisor) noexcept nogil:
     """Make prog and key, each with its own ends of the pipes alone; False after an error line.
 
-    supervisor: a descriptor that net alone keeps, -1 for none.
+    What a process must not have is made after its fork where it can be. supervisor: a descriptor that net alone keeps,
+    -1 for none.
     """
-    cdef uint8_t *ring = ring_map()
-    if ring == NULL or not pipes_open(p, config.delayed):
+    cdef uint8_t *ring
+    if not prog_pipes(p, config.delayed):
         log_fatal("unable to create pipe", errno)
         return False
     if config.client != NULL:
@@ -121,14 +121,14 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p, int supervisor) no
         close(p.to_prog[1])
         close(p.from_prog[0])
         close(p.go[1])
-        close_both(p.port)
-        close_both(p.killer)
         close_network(config)
         if supervisor >= 0:
             close(supervisor)
-        munmap(ring, 2 * (PAGE + RING_SIZE))
         tickets_unmap()
         prog_main(config, p.go[0], p.to_prog[0], p.from_prog[1], p.control[1], p.ack[0])
+    if net.prog < 0:
+        log_fatal("unable to fork", errno)
+        return False
     close(p.go[0])
     close(p.from_prog[1])
     if config.delayed:
@@ -137,21 +137,23 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p, int supervisor) no
     else:
         close(p.to_prog[0])
     close_inherited(<const int *>p, <int>(sizeof(Pipes) // sizeof(int)))    # nothing but descriptors
-    if net.prog > 0:
-        net.key = bw_fork()
-        if net.key == 0:
-            if config.delayed:
-                close(p.to_prog[0])
-                close(p.control[0])
-                close(p.ack[1])
-            close(p.port[0])
-            close_both(p.killer)
-            close_network(config)
-            close_standard(config)
-            if supervisor >= 0:
-                close(supervisor)
-            key_main(config, p.port[1], p.go[1], ring, p.wake_net, p.wake_key, p.to_prog[1], p.from_prog[0])
-    if net.prog < 0 or net.key < 0:
+    ring = ring_map()
+    if ring == NULL or not key_pipes(p):
+        log_fatal("unable to create pipe", errno)
+        return False
+    net.key = bw_fork()
+    if net.key == 0:
+        if config.delayed:
+            close(p.to_prog[0])
+            close(p.control[0])
+            close(p.ack[1])
+        close(p.port[0])
+        close_network(config)
+        close_standard(config)
+        if supervisor >= 0:
+            close(supervisor)
+        key_main(config, p.port[1], p.go[1], ring, p.wake_net, p.wake_key, p.to_prog[1], p.from_prog[0])
+    if net.key < 0:
         log_fatal("unable to fork", errno)
         return False
     tickets_unmap()
@@ -179,11 +181,9 @@ cdef bint net_ready(Net *net, Pipes *p) noexcept nogil:
 
 cdef int connection_serve(Config *config, Net *net, Pipes *p) noexcept nogil:
     """From the forks to the exit code: jail, addresses, handshake, transfer, end."""
-    net.killer[0] = p.killer[0]
-    net.killer[1] = p.killer[1]
     if not net_ready(net, p):
         return 111
-    if not signal_pipe_arm(net.killer, net.prog) or (config.delayed and not clear_prepare(
+    if pipe2(net.killer, O_CLOEXEC) < 0 or not signal_pipe_arm(net.killer, net.prog) or (config.delayed and not clear_prepare(
             net, p.to_prog[1], p.to_prog[0], p.from_prog[0], p.control[0], p.ack[1])):
         log_fatal("unable to prepare the connection", errno)
         return 111

@@ -299,7 +299,9 @@ cdef int serve_loop(Supervisor *s) noexcept nogil:
             log_fatal("unable to make ticket keys", errno)
             return 111
         s.tickets_ms = now_ms() + TICKET_ROTATE_MS
-    bw_sodium_init()        # before the forks: it asks the processor what it can, and CPUID is dear
+    # before the forks: what asks the processor what it can (CPUID is dear), and a table that each would make anew
+    bw_sodium_init()
+    bw_ec()
     if not serve_open(s):
         log_fatal("unable to start the listener", errno)
         return 111
