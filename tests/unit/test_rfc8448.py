@@ -293,6 +293,29 @@ def test_a_handshake(trace: Trace) -> None:
     assert trace.get("resumption") in (None, schedule.secret(b"resumption"))
 
 
+def extensions(hello: bytes) -> tuple[bytes, dict[int, bytes]]:
+    """A ServerHello's part before its extensions, and these by type."""
+    at = 39 + hello[38] + 3
+    before, rest, found = hello[:at], hello[at + 2 :], {}
+    while rest:
+        n = 4 + int.from_bytes(rest[2:4], "big")
+        found[int.from_bytes(rest[:2], "big")], rest = rest[4:n], rest[n:]
+    return before, found
+
+
+@every_trace
+def test_our_server_hello(trace: Trace) -> None:
+    """The same but for the order of the extensions, which is free (RFC 8446 section 4.2)."""
+    hello = trace["server hello"]
+    alert, found = trace.judge().server_hello(hello[4:])
+    assert alert == 0 and isinstance(found, tuple)
+    parts = {"random": hello[6:38], "session": hello[39 : 39 + hello[38]], "suite": found[1], "group": found[2]}
+    parts |= {"point": found[3], "point_len": len(found[3]), "psk": found[5]}
+    made = _bear.build13(b"server hello", parts)
+    assert len(made) == len(hello)
+    assert extensions(made) == extensions(hello)
+
+
 def test_the_binder_of_the_whole_hello() -> None:
     """Section 4: its ClientHello as our parser sees it, and the binder over what is before the binders."""
     hello = TRACE["resumed: client hello"]
