@@ -1,6 +1,12 @@
 # keyclient - key's part in a client's handshake: anchors and identity, the server's certificates and signature, the
 # secrets, and the signature for our own certificate.
 
+cdef extern from "keylog.h" nogil:
+    void bw_keylog_open()       # these are nothing but in the tests' programs
+    void bw_keylog_master(const uint8_t *client_random, const uint8_t *secret)
+    void bw_keylog_handshake(const uint8_t *client_random, const uint8_t *client, const uint8_t *server, size_t n)
+    void bw_keylog_application(const uint8_t *client_random, const uint8_t *client, const uint8_t *server, size_t n)
+
 cdef struct ClientFile:
     const char *path
     int err
@@ -113,6 +119,7 @@ cdef void key_trust(Key *k) noexcept nogil:
         chain.err = read_all(config.certificate_file, &chain.text, &chain.len)
         secret.err = read_all(config.key_file, &secret.text, &secret.len)
     err = trust_read(&k.trust, config.anchors_directory, config.anchors_file)
+    bw_keylog_open()
     if not confine(&k.config.jail):
         trust_refuse(k, EXIT_SYSTEM, "unable to create jail in", k.config.jail.directory, 0)
     limit_calls(BW_KEY)
@@ -277,6 +284,7 @@ cdef void key_agree(Key *k, const uint8_t *p) noexcept nogil:
         key_answer(k, 1, 0)
         key_end()
     key_derived(k, secret, sizeof(secret), True)
+    bw_keylog_master(k.eng.client_random, k.eng.session.master_secret)
     key_answer(k, STATUS_OK, n)
 
 cdef void key_client_sign(Key *k, int hash_id) noexcept nogil:

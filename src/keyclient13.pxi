@@ -63,6 +63,7 @@ cdef void key_hello13(Key *k, const uint8_t *m, size_t n) noexcept nogil:
     if not k.offered.retried:
         transcript13_start(&k.transcript13)
     transcript13_add(&k.transcript13, m, n)
+    memcpy(k.eng.client_random, body + 2, 32)
     memcpy(k.session, h.session.p, h.session.left)
     k.offered.session = k.session
     k.offered.session_len = h.session.left
@@ -120,6 +121,7 @@ cdef void key_agree13(Key *k, const uint8_t *m, size_t n) noexcept nogil:
     schedule_handshake(&k.schedule, x, x_len, digest)
     traffic_begin(&k.opening, &k.eng, k.suite, k.schedule.server_handshake)
     traffic_begin(&k.sealing, &k.eng, k.suite, k.schedule.client_handshake)
+    bw_keylog_handshake(k.eng.client_random, k.schedule.client_handshake, k.schedule.server_handshake, k.schedule.n)
     bw_test_stop("agree13")
     explicit_bzero(point, sizeof(point))
     explicit_bzero(k.ephemeral_bytes, sizeof(k.ephemeral_bytes))
@@ -236,6 +238,8 @@ cdef void key_finish13(Key *k, const uint8_t *m, size_t n) noexcept nogil:
     client13_flight(k)
     traffic_begin(&k.opening, &k.eng, k.suite, k.schedule.server_application)
     traffic_begin(&k.sealing, &k.eng, k.suite, k.schedule.client_application)
+    bw_keylog_application(k.eng.client_random, k.schedule.client_application, k.schedule.server_application,
+                          k.schedule.n)
     bw_test_stop("finish13")
     schedule_wipe(&k.schedule)          # no ticket is kept, so the resumption secret is not even made
     bw_wipe_stack()

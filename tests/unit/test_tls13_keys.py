@@ -1,4 +1,4 @@
-"""TLS 1.3's key schedule and record protection: RFC 8448 and RFC 5869 byte for byte, and an independent oracle."""
+"""TLS 1.3's key schedule and record protection: RFC 5869 byte for byte, and an independent oracle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bearwrap import _bear
-from tests.harness import ROOT
 from tests.wire.names import Alert
 
 CHACHA, AES256, AES128 = 0x1303, 0x1302, 0x1301
@@ -23,110 +22,6 @@ SUITES = {CHACHA: (256, 32), AES256: (384, 32), AES128: (256, 16)}  # bits of th
 HASHES = {256: (hashes.SHA256(), hashlib.sha256), 384: (hashes.SHA384(), hashlib.sha384)}
 ALERT, HANDSHAKE, DATA = 21, 22, 23
 MOST = 16384
-
-
-def published() -> dict[str, bytes]:
-    """The trace: a name on a line, its bytes in hexadecimal on those behind it."""
-    found: dict[str, str] = {}
-    name = ""
-    for line in (ROOT / "tests/unit/data/rfc8448.txt").read_text().splitlines():
-        if line.startswith("#") or not line:
-            continue
-        if set(line) <= set("0123456789abcdef"):
-            found[name] += line
-        else:
-            name = line
-            found[name] = ""
-    return {name: bytes.fromhex(text) for name, text in found.items()}
-
-
-TRACE = published()
-
-
-def digest(*messages: bytes) -> bytes:
-    return hashlib.sha256(b"".join(messages)).digest()
-
-
-def test_the_trace_of_rfc_8448() -> None:
-    """Section 3, from the private keys to the client's Finished: both sides' secrets, records, verify data."""
-    assert _bear.x25519(TRACE["client private"], TRACE["server hello"][-38:-6]) == TRACE["shared"]
-    schedule = _bear.Schedule13(256)
-    assert schedule.secret(b"present") == TRACE["early secret"]
-    hellos = [TRACE["client hello"], TRACE["server hello"]]
-    assert _bear.transcript13(256, hellos) == TRACE["hash of hellos"]
-    schedule.handshake(TRACE["shared"], TRACE["hash of hellos"])
-    assert schedule.secret(b"present") == TRACE["handshake secret"]
-    assert schedule.secret(b"client handshake") == TRACE["client handshake"]
-    assert schedule.secret(b"server handshake") == TRACE["server handshake"]
-
-    server = _bear.Traffic13(AES128, TRACE["server handshake"])
-    assert server.keys() == (TRACE["server handshake key"], TRACE["server handshake iv"])
-    alert, opened = server.open(TRACE["server flight record"])
-    assert alert == 0 and opened is not None
-    kind, flight = opened
-    assert kind == HANDSHAKE
-    again = _bear.Traffic13(AES128, TRACE["server handshake"])
-    assert again.seal(HANDSHAKE, flight) == TRACE["server flight record"]
-
-    assert flight[-36:] == b"\x14\0\0\x20" + TRACE["server finished"]
-    before = digest(*hellos, flight[:-36])
-    assert schedule.finished(b"server handshake", before) == TRACE["server finished"]
-
-    whole = digest(*hellos, flight)
-    schedule.master(whole)
-    assert schedule.secret(b"present") == TRACE["master secret"]
-    verify = schedule.finished(b"client handshake", whole)
-    client = _bear.Traffic13(AES128, TRACE["client handshake"])
-    assert client.seal(HANDSHAKE, b"\x14\0\0\x20" + verify) == TRACE["client finished record"]
-
-    for who in ("client application", "server application"):
-        assert schedule.secret(who.encode()) == TRACE[who]
-        assert _bear.Traffic13(AES128, TRACE[who]).keys() == (TRACE[f"{who} key"], TRACE[f"{who} iv"])
-    schedule.resume(digest(*hellos, flight, b"\x14\0\0\x20" + verify))
-    assert schedule.secret(b"resumption") == TRACE["resumption"]
-    assert schedule.ticket(b"\0\0") == TRACE["psk of the ticket"]
-
-    server, client = (_bear.Traffic13(AES128, TRACE[f"{who} application"]) for who in ("server", "client"))
-    server.at(1)  # the first record was the ticket's
-    assert server.open(TRACE["server data record"]) == (0, (DATA, bytes(range(50))))
-    assert server.open(TRACE["server alert record"]) == (0, (ALERT, b"\1\0"))
-    client.at(1)
-    assert client.open(TRACE["client alert record"]) == (0, (ALERT, b"\1\0"))
-
-
-def test_the_resumption_of_rfc_8448() -> None:
-    """Section 4: the PSK of section 3's ticket, and the binder over the truncated ClientHello."""
-    schedule = _bear.Schedule13(256, TRACE["psk of the ticket"])
-    assert schedule.secret(b"present") == TRACE["resumed: early secret"]
-    assert schedule.binder(TRACE["resumed: hash of truncated hello"]) == TRACE["resumed: binder"]
-
-
-def test_the_retry_of_rfc_8448() -> None:
-    """Section 5: both ends come to its HelloRetryRequest and its ServerHello, and to its secrets."""
-    first, request, last = (TRACE[f"retry: {name}"] for name in ("first client hello", "request", "server hello"))
-    second = TRACE["retry: second client hello without its padding"] + bytes(175)
-    assert len(second) == 512
-    ours, groups = (AES128, CHACHA, AES256), 1 << 23
-    assert _bear.choose13(first[4:], ours, groups, True)[1] == (AES128, 23, None, 6, False)
-    client = _bear.Offer13(b"", ours, 1 << 29 | 1 << 23 | 1 << 24, 1 << 29)
-    alert, found = client.server_hello(request[4:])
-    assert alert == 0 and isinstance(found, tuple)
-    assert found[:4] == (True, AES128, 23, None)
-    asked = (AES128, 23)
-    alert, choice = _bear.choose13(second[4:], ours, groups, True, asked)
-    assert alert == 0 and isinstance(choice, tuple) and choice[:2] == asked and choice[2] is not None
-    _, pieces = _bear.client_hello13(second[4:])
-    assert pieces is not None and pieces["cookie"] == found[4]
-    client = _bear.Offer13(b"", ours, 1 << 29 | 1 << 23 | 1 << 24, 1 << 23, 0, True, None, True, asked)
-    alert, found = client.server_hello(last[4:])
-    assert alert == 0 and isinstance(found, tuple) and found[:3] == (False, AES128, 23)
-    schedule = _bear.Schedule13(256)
-    schedule.handshake(TRACE["retry: shared"], _bear.transcript13(256, [first, request, second, last], 1))
-    assert schedule.secret(b"present") == TRACE["retry: handshake secret"]
-    assert schedule.secret(b"client handshake") == TRACE["retry: client handshake"]
-    assert schedule.secret(b"server handshake") == TRACE["retry: server handshake"]
-    server = _bear.Traffic13(AES128, TRACE["retry: server handshake"])
-    assert server.keys() == (TRACE["retry: server handshake key"], TRACE["retry: server handshake iv"])
 
 
 RFC5869 = [  # appendix A: IKM, salt, info, L, PRK, OKM
