@@ -340,17 +340,21 @@ class Station:
 
     def _ways(self) -> Sample:
         """The second way's rate or speed as a share of the first's; which comes first changes with every sample."""
-        values, client, before, machine = {}, 0.0, self.server.cpu_seconds(), machine_seconds()
+        values, costs, suites = {}, {}, {}
+        cpu, client, machine = 0.0, 0.0, machine_seconds()
         self._turned = not self._turned
         amount = ["--bytes", str(self._bytes)] if self.measure.moves else ["--seconds", str(self.settings.seconds)]
         base, way = self.measure.ways
-        suites = {}
         for each in (way, base) if self._turned else (base, way):
+            before = self.server.cpu_seconds()
             result = self._load(*amount, "--streams", str(self.measure.streams), *each.words)
             self.server.settle()
+            spent = self.server.cpu_seconds() - before
             values[each.name] = result["mb_per_second" if self.measure.moves else "per_second"]
+            costs[each.name] = spent / (result["bytes"] / 1e9 if self.measure.moves else result["connections"] / 1e3)
             suites[each.name] = result["suite"]
+            cpu += spent
             client += result["client_cpu_seconds"]
-        cpu = self.server.cpu_seconds() - before
         detail = {"base": values[base.name], "way": values[way.name], "suites": suites, "suite": suites[way.name]}
+        detail |= {"base_cpu": costs[base.name], "way_cpu": costs[way.name]}
         return Sample(values[way.name] / values[base.name], {**detail, **machine_use(machine, cpu + client)})

@@ -76,7 +76,9 @@ def _extra(outcome: Outcome, peer: str) -> str:
         return "".join(f"{rate / count:>14.0f}" for rate in rates)
     if kind == "ways":
         count = max(len(outcome.values(peer)), 1)
-        return "".join(f"{outcome.total(peer, name) / count:>14.0f}" for name in ("base", "way"))
+        rates = (outcome.total(peer, name) / count for name in ("base", "way"))
+        cpu = (outcome.total(peer, name) / count for name in ("base_cpu", "way_cpu"))
+        return "".join(f"{rate:>14.0f}" for rate in rates) + "".join(f"{cost:>13.2f}" for cost in cpu)
     connections = outcome.total(peer, "connections")
     if not connections:
         return ""
@@ -99,7 +101,9 @@ _EXTRA_HEADS = {
 def _extra_head(measure: Measure) -> str:
     if measure.ways:
         unit = "MB/s" if measure.moves else "/s"
-        return "".join(f"{f'{way.name} {unit}':>14}" for way in measure.ways)
+        cost = "s/GB" if measure.moves else "ms"
+        heads = "".join(f"{f'{way.name} {unit}':>14}" for way in measure.ways)
+        return heads + "".join(f"{f'cpu {cost}':>13}" for _ in measure.ways)
     return _EXTRA_HEADS[measure.kind]
 
 
