@@ -30,7 +30,7 @@ ifeq ($(CI),true)
 export BEARWRAP_REQUIRE_PEERS := 1
 endif
 
-.PHONY: all build setup test demo demo-serve bench soak lint dist install uninstall vendor-check clean distclean help
+.PHONY: all build setup test demo demo-serve bench soak fuzz lint dist install uninstall vendor-check clean distclean help
 .PHONY: packages-test packages-demo packages-bench
 all: build
 
@@ -63,6 +63,10 @@ bench: packages-bench ## measure beside the original tlswrapper, stunnel, hitch 
 soak: packages-bench ## 10,000 connections in sequence: nothing is left, nothing grows
 	@$(MAKE) --no-print-directory build
 	@$(VPY) bench/soak.py $(ARGS)
+
+fuzz: $(VENV)/.ready ## 200,000 wrong inputs for each parser, 1,000 wrong connections: no crash, hang or leak
+	@$(MAKE) --no-print-directory build
+	@$(VPY) -m fuzz $(ARGS)
 
 lint: $(VENV)/.ready ## ruff and mypy
 	@$(VPY) -m ruff check .

@@ -7,7 +7,9 @@ is measured; its own CPU time is in the output so that the reader can check.
 
 Modes:
     handshake  connect, TLS handshake, --echo bytes to the wrapped program and
-               back, close_notify both ways; until --count or --seconds
+               back, close_notify both ways; until --count or --seconds;
+               --resume: with a session, for which each stream makes one full
+               handshake more that does not count; a full one later is an error
     download   ask the wrapped program (program.c) for --bytes, count them
     upload     send --bytes, wait until the wrapped program has counted them
     hold       open --count connections, prove each by --repeat echoes, print
@@ -48,6 +50,7 @@ struct sample {
 
 struct stream {
     pthread_t thread;
+    SSL_SESSION *session; /* the newest, with --resume */
     struct sample *samples;
     size_t used, room;
     unsigned long failed, truncated;
@@ -167,16 +170,22 @@ static int keep(struct stream *stream, const struct sample *sample) {
     return 0;
 }
 
-/* One whole connection: 0, or -1 with a note in the stream. */
+/* One whole connection: 0, or -1 with a note in the stream. The first with --resume does not count. */
 static int connection(struct stream *stream, char *chunk) {
     struct wire wire;
     struct sample sample;
+    struct wire_config own = config;
     uint64_t begin = wire_now_ns(), first_byte = 0, done = 0, from = begin;
-    int result = wire_open(&wire, &config);
+    int counts = !config.resume || stream->session, result;
 
-    if (result == 0) {
+    if (config.resume) own.session = &stream->session;
+    result = wire_open(&wire, &own);
+    if (result == 0 && config.resume && counts && !wire_resumed(&wire)) result = wrong(&wire, "not resumed");
+    if (result == 0 && counts) {
         if (!stream->suite[0]) wire_suite(&wire, stream->suite, sizeof stream->suite);
         if (mode != HANDSHAKE) from = wire.handshake_ns;
+    }
+    if (result == 0) {
         if (mode == HANDSHAKE) result = echo(&wire, &first_byte);
         else if (mode == DOWNLOAD) result = download(&wire, chunk, &done);
         else result = upload(&wire, chunk, &done);
@@ -190,7 +199,8 @@ static int connection(struct stream *stream, char *chunk) {
             result = wrong(&wire, "close: %s", what);
         }
     }
-    if (result == 0) {
+    if (result == 0 && !counts && !stream->session) result = wrong(&wire, "no ticket came");
+    if (result == 0 && counts) {
         const uint64_t at[STAGES] = {wire.connected_ns, wire.hello_ns, wire.handshake_ns, first_byte,
                                      wire_now_ns()};
         for (int i = 0; i < STAGES; i++) sample.at_ns[i] = at[i] - begin;
@@ -213,6 +223,7 @@ static void *run_stream(void *argument) {
         stream->failed++;
         return NULL;
     }
+    if (config.resume && connection(stream, chunk) < 0) stream->failed++;
     /* Three failures in one stream say all there is to say, even when each is a timeout. */
     while (stream->failed < 3 && atomic_fetch_add(&ticket, 1) < count) {
         if (stop_ns && wire_now_ns() >= stop_ns) break;
@@ -223,6 +234,7 @@ static void *run_stream(void *argument) {
         }
         if (connection(stream, chunk) < 0) stream->failed++;
     }
+    SSL_SESSION_free(stream->session);
     free(chunk);
     return NULL;
 }
@@ -351,7 +363,8 @@ static int usage(void) {
     fprintf(stderr,
             "usage: load --port N [--mode handshake|download|upload|hold] [--host IPV4] [--streams N]\n"
             "            [--count N] [--seconds S] [--bytes N] [--echo N] [--repeat N] [--cipher LIST]\n"
-            "            [--tls 1.2|1.3] [--plain] [--name SNI] [--anchors FILE] [--timeout S] [--limit S] [--samples]\n");
+            "            [--tls 1.2|1.3] [--resume] [--plain] [--name SNI] [--anchors FILE] [--timeout S] [--limit S]\n"
+            "            [--samples]\n");
     return 2;
 }
 
@@ -361,7 +374,7 @@ static int parse(int argc, char **argv) {
         {"count", 1, 0, 'c'},   {"seconds", 1, 0, 'd'}, {"bytes", 1, 0, 'b'}, {"echo", 1, 0, 'e'},
         {"cipher", 1, 0, 'C'},  {"tls", 1, 0, 't'},     {"plain", 0, 0, 'P'}, {"name", 1, 0, 'n'},
         {"timeout", 1, 0, 'T'}, {"limit", 1, 0, 'L'},   {"samples", 0, 0, 'S'}, {"anchors", 1, 0, 'a'},
-        {"repeat", 1, 0, 'r'},  {0, 0, 0, 0}};
+        {"repeat", 1, 0, 'r'},  {"resume", 0, 0, 'R'},  {0, 0, 0, 0}};
     int option, plain = 0, count_given = 0;
 
     while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) switch (option) {
@@ -375,6 +388,7 @@ static int parse(int argc, char **argv) {
             case 'r': repeat = atol(optarg); break;
             case 'C': config.ciphers = optarg; break;
             case 'P': plain = 1; break;
+            case 'R': config.resume = 1; break;
             case 'a': config.anchors = optarg; break;
             case 'n': config.server_name = optarg; break;
             case 'T': config.io_timeout_s = atoi(optarg); break;
@@ -393,6 +407,7 @@ static int parse(int argc, char **argv) {
         }
     if (plain) config.tls_version = 0;
     config.batch = mode == DOWNLOAD || mode == UPLOAD;
+    if (config.resume && (mode != HANDSHAKE || config.tls_version != TLS1_3_VERSION)) return -1;
     if (seconds > 0 && !count_given) count = MAX_CONNECTIONS;
     if (optind != argc || config.port < 1 || config.port > 65535) return -1;
     if (streams_wanted < 1 || streams_wanted > MAX_STREAMS || count < 1 || count > MAX_CONNECTIONS) return -1;

@@ -7,6 +7,7 @@ it; clients.py takes those of the client measures. Rounds, order and ratios are 
 from __future__ import annotations
 
 import json
+import os
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -29,7 +30,21 @@ LEAST_BYTES, MOST_BYTES = 4 << 20, 8 << 30
 IDLE_S = 0.3  # between the last byte and the look at the memory of an idle connection
 USED_IDLE_S = 3.0  # the same where there is something to give back
 IO_TIMEOUT_S = 5
+TICKET_KEY_BYTES = 48
 LIMIT_S = 60  # of one sample, far above any that is well
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the load generator connects: a name for the table, and its words."""
+
+    name: str
+    words: tuple[str, ...]
+
+
+OLD = Way("TLS 1.2", ("--tls", "1.2"))
+NEW = Way("TLS 1.3", ("--tls", "1.3"))
+RESUMED = Way("resumed", (*NEW.words, "--resume"))
 
 
 @dataclass(frozen=True)
@@ -37,8 +52,9 @@ class Measure:
     """One row of the plan.
 
     kind: "rate" (connections/s), "latency" (ms to the first byte back), "bulk" (MB/s, 10^6 bytes), "memory" (KiB a
-    connection) or "growth" (share of the rate that is left beside held connections). `held`: connections held open,
-    for the last two. `side`: which of the two programs of a connection is measured, "server" or "client".
+    connection), "growth" (share of the rate that is left beside held connections) or "ways" (the rate or the speed of
+    the second of two `ways` as a share of the first's). `held`: connections held open, for memory and growth. `side`:
+    which of the two programs of a connection is measured, "server" or "client".
     """
 
     name: str
@@ -51,6 +67,7 @@ class Measure:
     nodelay: bool = True
     held: int = 0
     used: bool = False  # the held connections have moved USED_BYTES each way
+    ways: tuple[Way, ...] = ()
     side: str = "server"
     most_rounds: int = 1000
 
@@ -66,17 +83,22 @@ class Measure:
 
     @property
     def unit(self) -> str:
-        units = {"rate": "conn/s", "latency": "ms", "bulk": "MB/s", "memory": "KiB", "growth": "share"}
+        units = {"rate": "conn/s", "latency": "ms", "bulk": "MB/s", "memory": "KiB", "growth": "share", "ways": "share"}
         return units[self.kind]
 
     @property
     def higher_is_better(self) -> bool:
-        return self.kind in ("rate", "bulk", "growth")
+        return self.kind in ("rate", "bulk", "growth", "ways")
 
     @property
     def compared(self) -> bool:
         """Whether the table has ratios to the reference; a share is a ratio already."""
-        return self.kind != "growth"
+        return self.kind not in ("growth", "ways")
+
+    @property
+    def moves(self) -> bool:
+        """Whether bytes of one connection are what is timed."""
+        return self.mode in ("download", "upload")
 
 
 @dataclass(frozen=True)
@@ -87,6 +109,23 @@ class Settings:
     certificates: dict[str, Certificate]
     folder: Path
     seconds: float  # of one sample
+
+
+def ways(streams: int) -> list[Measure]:
+    """TLS 1.3 beside our own TLS 1.2, and resumed connections of it beside full ones."""
+    measures = []
+    for kind, words in (("ecdsa", "ECDSA P-256"), ("rsa", "RSA 2048")):
+        for name, pair, what in (
+            ("tls13", (OLD, NEW), "full handshakes/s of TLS 1.3, as a share of TLS 1.2's"),
+            ("resumed", (NEW, RESUMED), "resumed handshakes/s of TLS 1.3, as a share of full ones"),
+        ):
+            title = f"{what}, {words}, {streams} streams"
+            measures.append(Measure(f"{name}-{kind}", title, "ways", kind, streams=streams, ways=pair))
+    for cipher, words in (("default", "ChaCha20-Poly1305"), ("aes128", "AES-128-GCM")):
+        for mode in ("download", "upload"):
+            title = f"{mode} with TLS 1.3, as a share of TLS 1.2's, {words}, 1 stream"
+            measures.append(Measure(f"tls13-{mode}-{cipher}", title, "ways", "ecdsa", cipher, mode, ways=(OLD, NEW)))
+    return measures
 
 
 def plan(streams: int, held: list[int], growth: list[int]) -> list[Measure]:
@@ -112,6 +151,7 @@ def plan(streams: int, held: list[int], growth: list[int]) -> list[Measure]:
     for count in growth:
         title = f"connections/s beside {count} held ones, as a share of those without, {streams} streams"
         measures.append(Measure(f"growth-{count}", title, "growth", streams=streams, held=count))
+    measures += ways(streams)
     for cipher, words in (("default", "ChaCha20-Poly1305"), ("aes128", "AES-128-GCM")):
         for mode in ("download", "upload"):
             title = f"{mode} by a client, {words}, 1 stream"
@@ -128,6 +168,8 @@ def applies(measure: Measure, peer: Peer) -> bool:
     """
     if measure.side != peer.side:
         return peer.side == "aead" and measure.side == "client" and measure.kind == "bulk"
+    if measure.ways:
+        return peer.ways
     if peer.tls:
         return True
     if measure.held:
@@ -154,6 +196,14 @@ def machine_use(before: tuple[float, float], known: float) -> dict[str, float]:
     return {"machine_seconds": round(total, 2), "other_cpu_seconds": round(max(0.0, busy - known), 2)}
 
 
+def ticket_keys(folder: Path) -> Path:
+    """A file of one ticket key, made once a run."""
+    path = folder / "ticket-keys"
+    if not path.exists():
+        path.write_bytes(os.urandom(TICKET_KEY_BYTES))
+    return path
+
+
 class Station:
     """One peer set up for one measure: its server runs, its amount of bytes is known."""
 
@@ -167,16 +217,17 @@ class Station:
             port=free_port(),
             certificate=settings.certificates[measure.certificate],
             cipher=measure.cipher,
-            program=[tools.program] if measure.kind == "bulk" else [CAT],
+            program=[tools.program] if measure.moves else [CAT],
             nodelay=measure.nodelay,
             most=max(LEAST_CONNECTIONS, measure.held + SPARE_CONNECTIONS),
             folder=settings.folder,
+            ticket_keys=ticket_keys(settings.folder) if RESUMED in measure.ways else None,
             backend=free_port() if peer.backend else 0,
         )
         self.server = Server(peer, setup)
         self._bytes = CALIBRATION_BYTES
         self._idle_pss = self._idle_processes = 0
-        self._held_first = False
+        self._turned = False
 
     def __enter__(self) -> Station:
         self.server.__enter__()
@@ -187,7 +238,7 @@ class Station:
 
     def warm_up(self) -> None:
         """A few connections that do not count; for bulk they say how much to send."""
-        if self.measure.kind == "bulk":
+        if self.measure.moves:
             speed = self._load("--bytes", str(self._bytes))["mb_per_second"] * 1e6
             self._bytes = bytes_of_a_sample(speed, self.settings.seconds)
         elif self.measure.kind == "memory":
@@ -204,6 +255,8 @@ class Station:
             return self._memory()
         if self.measure.kind == "growth":
             return self._growth()
+        if self.measure.kind == "ways":
+            return self._ways()
         before, machine = self.server.cpu_seconds(), machine_seconds()
         if self.measure.kind == "bulk":
             result = self._load("--bytes", str(self._bytes))
@@ -274,8 +327,8 @@ class Station:
         """Connections/s beside held ones as a share of those without; which comes first changes with every sample."""
         held = self.measure.held
         rates, client, before, machine = {}, 0.0, self.server.cpu_seconds(), machine_seconds()
-        self._held_first = not self._held_first
-        for count in (held, 0) if self._held_first else (0, held):
+        self._turned = not self._turned
+        for count in (held, 0) if self._turned else (0, held):
             with self._holding(count) if count else nullcontext():
                 result = self._load("--seconds", str(self.settings.seconds), "--streams", str(self.measure.streams))
             self.server.settle()
@@ -284,3 +337,24 @@ class Station:
         cpu = self.server.cpu_seconds() - before
         detail = {"per_second_none": rates[0], "per_second_held": rates[held], "suite": result["suite"]}
         return Sample(rates[held] / rates[0], {**detail, **machine_use(machine, cpu + client)})
+
+    def _ways(self) -> Sample:
+        """The second way's rate or speed as a share of the first's; which comes first changes with every sample."""
+        values, costs, suites = {}, {}, {}
+        cpu, client, machine = 0.0, 0.0, machine_seconds()
+        self._turned = not self._turned
+        amount = ["--bytes", str(self._bytes)] if self.measure.moves else ["--seconds", str(self.settings.seconds)]
+        base, way = self.measure.ways
+        for each in (way, base) if self._turned else (base, way):
+            before = self.server.cpu_seconds()
+            result = self._load(*amount, "--streams", str(self.measure.streams), *each.words)
+            self.server.settle()
+            spent = self.server.cpu_seconds() - before
+            values[each.name] = result["mb_per_second" if self.measure.moves else "per_second"]
+            costs[each.name] = spent / (result["bytes"] / 1e9 if self.measure.moves else result["connections"] / 1e3)
+            suites[each.name] = result["suite"]
+            cpu += spent
+            client += result["client_cpu_seconds"]
+        detail = {"base": values[base.name], "way": values[way.name], "suites": suites, "suite": suites[way.name]}
+        detail |= {"base_cpu": costs[base.name], "way_cpu": costs[way.name]}
+        return Sample(values[way.name] / values[base.name], {**detail, **machine_use(machine, cpu + client)})

@@ -40,6 +40,7 @@ class Setup:
     nodelay: bool
     most: int  # connections at a time
     folder: Path  # for configuration files
+    ticket_keys: Path | None = None  # a file of keys, for a wrapper that is to resume
     backend: int = 0  # the port of the plain server behind a proxy
 
 
@@ -57,6 +58,7 @@ class Peer:
     root: bool = False
     per_connection: bool = False  # the program found is started once a connection
     backend: bool = False  # a proxy: a plain server of its own runs behind it
+    ways: bool = False  # takes part where one way of connecting is measured beside another
     side: str = "server"  # or "client", or "aead": no connection, only the speed of the cipher
 
 
@@ -104,7 +106,8 @@ def _tcpserver(setup: Setup, argv: list[str]) -> list[str]:
 
 
 def _wrapper_options(setup: Setup) -> list[str]:
-    return [*TLSWRAPPER_CIPHERS.get(setup.cipher, []), "-f", setup.certificate.both]
+    resume = ["--ticket-keys", str(setup.ticket_keys)] if setup.ticket_keys else []
+    return [*TLSWRAPPER_CIPHERS.get(setup.cipher, []), *resume, "-f", setup.certificate.both]
 
 
 def _jail_options(setup: Setup) -> list[str]:
@@ -214,6 +217,7 @@ PEERS = (
         needs=("tcpserver",),
         root=True,
         per_connection=True,
+        ways=True,
     ),
     Peer(
         "original",
@@ -224,7 +228,7 @@ PEERS = (
         root=True,
         per_connection=True,
     ),
-    Peer("serve", "bearwrap serve, no super-server", _serve, _serve_command, root=True),
+    Peer("serve", "bearwrap serve, no super-server", _serve, _serve_command, root=True, ways=True),
     Peer("stunnel", "stunnel, threads, OpenSSL", _which("stunnel4", "stunnel"), _stunnel_command),
     Peer(
         "hitch",

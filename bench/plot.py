@@ -180,5 +180,6 @@ def svg(outcomes: list[Outcome]) -> str:
         memory(outcomes, used=False),
         memory(outcomes, used=True),
         bars(outcomes, "growth", "Connections/s beside held ones, as a share of those without", digits=2),
+        bars(outcomes, "ways", "TLS 1.3 as a share of TLS 1.2, resumed of full", digits=2),
     )
     return picture([panel for panel in panels if panel])

@@ -74,6 +74,11 @@ def _extra(outcome: Outcome, peer: str) -> str:
         rates = [outcome.total(peer, f"per_second_{name}") for name in ("none", "held")]
         count = max(len(outcome.values(peer)), 1)
         return "".join(f"{rate / count:>14.0f}" for rate in rates)
+    if kind == "ways":
+        count = max(len(outcome.values(peer)), 1)
+        rates = (outcome.total(peer, name) / count for name in ("base", "way"))
+        cpu = (outcome.total(peer, name) / count for name in ("base_cpu", "way_cpu"))
+        return "".join(f"{rate:>14.0f}" for rate in rates) + "".join(f"{cost:>13.2f}" for cost in cpu)
     connections = outcome.total(peer, "connections")
     if not connections:
         return ""
@@ -93,6 +98,15 @@ _EXTRA_HEADS = {
 }
 
 
+def _extra_head(measure: Measure) -> str:
+    if measure.ways:
+        unit = "MB/s" if measure.moves else "/s"
+        cost = "s/GB" if measure.moves else "ms"
+        heads = "".join(f"{f'{way.name} {unit}':>14}" for way in measure.ways)
+        return heads + "".join(f"{f'cpu {cost}':>13}" for _ in measure.ways)
+    return _EXTRA_HEADS[measure.kind]
+
+
 def lines(outcome: Outcome) -> list[str]:
     """One measure as a table."""
     measure, reference = outcome.measure, outcome.measure.reference
@@ -100,7 +114,7 @@ def lines(outcome: Outcome) -> list[str]:
     rounds = f"{done} rounds" if done == outcome.rounds else f"{done} of {outcome.rounds} rounds"
     better = "higher is better" if measure.higher_is_better else "lower is better"
     head = f"  {'peer':<11}{measure.unit:>10}{'min':>10}{'max':>10}  {'x ' + reference + ' (min .. max)':<26}"
-    out = [f"{measure.name}: {measure.title}; {rounds}; {better}", head + _EXTRA_HEADS[measure.kind]]
+    out = [f"{measure.name}: {measure.title}; {rounds}; {better}", head + _extra_head(measure)]
     suites: dict[str, list[str]] = {}
     for peer, samples in outcome.samples.items():
         values = outcome.values(peer)

@@ -39,8 +39,9 @@ class Aim:
 
 _BULK = ("download-default", "upload-default", "download-aes128", "upload-aes128")
 _KINDS = ("ecdsa", "rsa")
+_OURS = ("ours", "serve")
 MEMORY_HELD = GROWTH_HELD = 500
-UNITS = {"memory": " KiB", "growth": " x none held"}
+UNITS = {"memory": " KiB", "growth": " x none held", "tls13": " x TLS 1.2", "resumed": " x full"}
 AIMS = (
     Aim(
         "bulk",
@@ -75,6 +76,19 @@ AIMS = (
         ),
     ),
     Aim("growth", "the rate beside idle connections", (Claim(f"growth-{GROWTH_HELD}", "serve", None, 0.9),)),
+    Aim(
+        "tls13",
+        "TLS 1.3 beside our own TLS 1.2",
+        (
+            *(Claim(f"tls13-{kind}", peer, None, 0.95) for kind in _KINDS for peer in _OURS),
+            *(Claim(f"tls13-{name}", peer, None, 0.95) for name in _BULK for peer in _OURS),
+        ),
+    ),
+    Aim(
+        "resumed",
+        "resumed connections beside full ones",
+        tuple(Claim(f"resumed-{kind}", peer, None, 1.0) for kind in _KINDS for peer in _OURS),
+    ),
     # A floor under what was measured, so that a fall is told; it promises nothing.
     Aim(
         "client",

@@ -2,8 +2,8 @@
 wire.c - one connection, in clear or over TLS
 
 The server's certificate is verified only where the client is what is measured
-(the driver made it a moment ago), and no session is ever resumed: each
-connection pays for a whole handshake.
+(the driver made it a moment ago), and no session is resumed, so that each
+connection pays for a whole handshake, unless that is what is measured.
 
 For bulk, reads and writes are batched, many records to a system call; for
 handshakes the buffers stay small, and the certificate is not looked at. This
@@ -61,6 +61,16 @@ static int accept_any(X509_STORE_CTX *store, void *argument) {
     return 1;
 }
 
+/* Called by OpenSSL for each ticket; takes the session over when there is a place for it. */
+static int on_session(SSL *ssl, SSL_SESSION *session) {
+    SSL_SESSION **place = SSL_get_app_data(ssl);
+
+    if (!place) return 0;
+    SSL_SESSION_free(*place);
+    *place = session;
+    return 1;
+}
+
 /* Makes config->context; returns 0, or -1 when a setting is refused. */
 int wire_setup(struct wire_config *config) {
     SSL_CTX *context;
@@ -74,8 +84,13 @@ int wire_setup(struct wire_config *config) {
         SSL_CTX_set_cert_verify_callback(context, accept_any, NULL);
     }
     if (config->anchors) SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+    if (config->resume) {
+        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+        SSL_CTX_sess_set_new_cb(context, on_session);
+    } else {
+        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+        SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+    }
     SSL_CTX_set_read_ahead(context, 1);
     if (config->batch) SSL_CTX_set_default_read_buffer_len(context, BATCH_BYTES);
     if (!SSL_CTX_set_min_proto_version(context, config->tls_version) ||
@@ -144,6 +159,10 @@ static int open_tls(struct wire *wire, const struct wire_config *config) {
     if (make_tls(wire, config) < 0) return -1;
     SSL_set_tlsext_host_name(wire->ssl, config->server_name);
     if (config->anchors && SSL_set1_host(wire->ssl, config->server_name) != 1) return fail(wire, "memory");
+    if (config->session) {
+        SSL_set_app_data(wire->ssl, config->session);
+        if (*config->session && SSL_set_session(wire->ssl, *config->session) != 1) return fail(wire, "session");
+    }
     SSL_set_msg_callback(wire->ssl, on_message);
     SSL_set_msg_callback_arg(wire->ssl, wire);
     if (SSL_connect(wire->ssl) != 1) return fail(wire, "handshake");
@@ -251,6 +270,8 @@ void wire_release(struct wire *wire) {
     if (wire->fd >= 0) close(wire->fd);
     wire->fd = -1;
 }
+
+int wire_resumed(const struct wire *wire) { return wire->ssl && SSL_session_reused(wire->ssl); }
 
 /* Writes "TLSv1.2 ECDHE-... X25519" to out, or "clear". */
 void wire_suite(const struct wire *wire, char *out, size_t size) {

@@ -23,6 +23,8 @@ struct wire_config {
     const char *ciphers;     /* OpenSSL's list for TLS 1.2, NULL: its default */
     int tls_version;         /* TLS1_2_VERSION, TLS1_3_VERSION, 0: clear text */
     int io_timeout_s;        /* of each blocking system call */
+    int resume;              /* a client that keeps the sessions it is given, for `session` */
+    SSL_SESSION **session;   /* offered when it is not NULL, and replaced by each newer one; one thread's own */
     int batch;               /* large buffers: for bulk only, they cost page faults */
     SSL_CTX *context;        /* made by wire_setup, NULL for clear text */
 };
@@ -53,6 +55,7 @@ int wire_flush(struct wire *wire);
 ssize_t wire_read(struct wire *wire, void *data, size_t length);
 enum wire_end wire_end(struct wire *wire);
 void wire_release(struct wire *wire);
+int wire_resumed(const struct wire *wire);
 void wire_suite(const struct wire *wire, char *out, size_t size);
 
 #endif

@@ -147,6 +147,7 @@ def test_a_short_run(tmp_path: Path) -> None:
     require_peer("tcpserver")
     written, drawn = tmp_path / "run.json", tmp_path / "run.svg"
     names = ["connections-ecdsa", "memory-2", "memory-used-2", "growth-2"]
+    names += ["resumed-ecdsa", "tls13-rsa", "tls13-upload-aes128"]
     only = [word for name in names for word in ("--only", name)]
     options = [*SHORT, *only, "--peers", "serve,ours,tcpserver", "--json", str(written), "--svg", str(drawn)]
     done = run(PROGRAM, "bench", *options)

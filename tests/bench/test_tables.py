@@ -26,6 +26,9 @@ def outcomes() -> list[Any]:
         outcome("memory-500", {"serve": [280.0], "stunnel": [-4.0]}, processes_per_connection=3, kib_with_program=400),
         outcome("memory-used-500", {"serve": [800.0]}, processes_per_connection=3, kib_with_program=900),
         outcome("growth-500", {"serve": [0.95]}, per_second_none=400.0, per_second_held=380.0),
+        outcome("tls13-ecdsa", {"ours": [1.02], "serve": [0.97]}, base=300.0, way=303.0),
+        outcome("tls13-upload-aes128", {"ours": [1.0]}, base=900.0, way=900.0),
+        outcome("resumed-rsa", {"serve": [1.8]}, base=300.0, way=540.0),
         outcome("client-download-default", {"s6-tlsc": [800.0], "openssl": [2000.0], "aead": [5000.0]}, bytes=10**9),
     ]
 
@@ -102,7 +105,8 @@ def test_the_plan_names_each_measure_once() -> None:
     peers = {peer.name: peer for peer in bench_module("peers").PEERS}
     for measure in PLAN.values():
         assert measures.applies(measure, peers["s6-tlsc"]) == (measure.side == "client")
-        assert measures.applies(measure, peers["hitch"]) == (measure.side == "server")
+        assert measures.applies(measure, peers["hitch"]) == (measure.side == "server" and not measure.ways)
+        assert measures.applies(measure, peers["serve"]) == (measure.side == "server")
 
 
 def test_the_readme_names_what_there_is() -> None:

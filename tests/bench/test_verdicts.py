@@ -31,14 +31,19 @@ def test_the_bounds() -> None:
         ("memory-500", "serve", None): (1536.0, None),
         ("memory-used-500", "serve", None): (1536.0, None),
         ("growth-500", "serve", None): (0.9, None),
-    }
+        **{(f"tls13-{kind}", mode, None): (0.95, None) for kind in ("ecdsa", "rsa") for mode in ("ours", "serve")},
+        **{(f"tls13-{way}load-{cipher}", mode, None): (0.95, None)
+           for way in ("down", "up") for cipher in both for mode in ("ours", "serve")},
+        **{(f"resumed-{kind}", mode, None): (1.0, None) for kind in ("ecdsa", "rsa") for mode in ("ours", "serve")},
+    }  # fmt: skip
     found = {
         (claim.measure, claim.peer, claim.reference): (claim.bound, claim.least)
         for aim, claim in CLAIMS
         if aim.name != "client"
     }
     assert found == wanted
-    assert [aim.name for aim in verdicts.AIMS[:5]] == ["bulk", "wrapper", "serve", "memory", "growth"]
+    names = ["bulk", "wrapper", "serve", "memory", "growth", "tls13", "resumed", "client"]
+    assert [aim.name for aim in verdicts.AIMS] == names
     assert {claim.measure for _, claim in CLAIMS} <= set(PLAN), "each is one of the plan"
 
 

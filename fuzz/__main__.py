@@ -1,0 +1,100 @@
+"""fuzz - random and mutated input against the compiled parsers and choices, and against whole connections.
+
+    python -m fuzz [--count N] [--connections N] [--seed N] [--target NAME] [--first N]
+
+Prints the seed first and progress on stderr. Exit status: 0 all was borne, 1 not, 2 bad usage, 130 interrupted. A case
+that is not borne is printed with the words that run it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from . import answer, flight, handshake, hello, record
+from .watch import LEAKS, Target, Verdict, watch
+
+DEFAULT_COUNT, DEFAULT_CONNECTIONS = 200_000, 1_000
+MOST = 100_000_000
+PURE = {module.__name__.rpartition(".")[2]: module for module in (hello, answer, flight, record)}
+CASE_SHOWN = 2000  # bytes
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m fuzz", description="Fuzz the parsers and whole connections.")
+    add = parser.add_argument
+    add("--count", type=int, default=DEFAULT_COUNT, metavar="N", help=f"of each parser, default {DEFAULT_COUNT:,}")
+    add("--connections", type=int, default=DEFAULT_CONNECTIONS, metavar="N", help=f"default {DEFAULT_CONNECTIONS:,}")
+    add("--seed", type=int, default=None, metavar="N", help="default another one each time")
+    add("--target", action="append", choices=[*PURE, "handshake"], metavar="NAME", help="only this one (repeatable)")
+    add("--first", type=int, default=0, metavar="N", help="number of the first case")
+    options = parser.parse_args(argv)
+    if not all(0 <= number <= MOST for number in (options.count, options.connections, options.first)):
+        parser.error(f"numbers are 0 to {MOST:,}")
+    if options.seed is None:
+        options.seed = secrets.randbits(32)
+    options.target = options.target or [*PURE, "handshake"]
+    return options
+
+
+def run(target: Target, options: argparse.Namespace, count: int) -> Verdict:
+    """So many cases of one target, with a progress line."""
+    seed, numbers = options.seed, range(options.first, options.first + count)
+    live, begin = sys.stderr.isatty(), time.monotonic()
+
+    def progress(number: int) -> None:
+        if live:
+            done, seconds = number - numbers.start, time.monotonic() - begin
+            rate = done / seconds if seconds else 0.0
+            left = f", about {(len(numbers) - done) / rate:.0f} s left" if rate else ""
+            print(f"\r\033[K{target.name}: {done:,} of {len(numbers):,}{left}", end="", file=sys.stderr, flush=True)
+
+    found = watch(target, seed, numbers, progress)
+    if live:
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
+    seconds = time.monotonic() - begin
+    if found.wrong is None:
+        memory = f", {found.grown_kib:+d} KiB" if target.inside else ""
+        print(f"{target.name}: {count:,} cases borne in {seconds:.0f} s{memory}", flush=True)
+    else:
+        first, count = (numbers.start, count) if found.wrong.startswith(LEAKS) else (found.number, 1)
+        option = "connections" if target.name == "handshake" else "count"
+        again = f"--target {target.name} --seed {seed} --first {first} --{option} {count}"
+        print(f'  again: make fuzz ARGS="{again}"', flush=True)
+    return found
+
+
+def main(argv: list[str]) -> int:
+    options = parse(argv)
+    print(f"seed {options.seed}", flush=True)
+    wrong = 0
+    try:
+        for name in options.target:
+            if name != "handshake" and options.count:
+                wrong += bool(run(Target(name, PURE[name].make, PURE[name].check), options, options.count).wrong)
+        if "handshake" in options.target and options.connections:
+            if os.geteuid() != 0:
+                print("handshake: needs root, left out", file=sys.stderr)
+                return int(wrong > 0)
+            with tempfile.TemporaryDirectory(prefix="bearwrap-fuzz-") as folder:
+                handshake.setup(Path(folder))
+                target = Target("handshake", handshake.make, handshake.check, inside=False)
+                wrong += bool(run(target, options, options.connections).wrong)
+    except KeyboardInterrupt:
+        return 130
+    return int(wrong > 0)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(main(sys.argv[1:]))
