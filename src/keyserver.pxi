@@ -108,8 +108,14 @@ cdef void key_load(Key *k, uint32_t usable, const char *name, size_t name_len) n
     key_end()
 
 cdef size_t key_sign(Key *k, int version, int hash_id, const uint8_t *params, size_t n, uint8_t *sig) noexcept nogil:
-    """Sign the ServerKeyExchange parameters; the signature's length, 0 when the key cannot sign them."""
+    """Sign the ServerKeyExchange parameters; the signature's length, 0 when the key cannot sign them.
+
+    hash_id: with HASH_PSS by RSA-PSS, in TLS 1.2 only; what is signed differs from TLS 1.3's in byte 65.
+    """
     cdef uint8_t digest[64]
+    if version >= BR_TLS12 and hash_id & HASH_PSS:
+        return scheme_sign(&k.identity.key, 0x0800 | (hash_id & ~HASH_PSS), params, n, &k.rng, sig) \
+            if k.identity.key_type == BR_KEYTYPE_RSA else 0
     if version < BR_TLS12:
         hash_id = br_sha1_ID if k.identity.key_type == BR_KEYTYPE_EC else 0
     elif hash_class(hash_id) == NULL or hash_id == br_md5_ID:

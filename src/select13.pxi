@@ -99,18 +99,12 @@ cdef uint32_t key_types13(Cursor schemes) noexcept nogil:
     return types
 
 cdef int scheme13_for(Cursor schemes, int key_type, int curve, size_t modulus_len) noexcept nogil:
-    """The first in the peer's order that this key can sign with (PSS needs two digests and two bytes of modulus)."""
+    """The first in the peer's order that this key can sign with."""
     cdef const bw_scheme *row
     while schemes.left:
         row = scheme_row(<int>take_uint(&schemes, 2))
-        if row == NULL or row.key_type != key_type:
-            continue
-        if key_type == BR_KEYTYPE_EC and row.curve != curve:
-            continue
-        if key_type == BR_KEYTYPE_RSA and modulus_len < 2 * (32 if row.hash_id == br_sha256_ID
-                                                              else 48 if row.hash_id == br_sha384_ID else 64) + 2:
-            continue
-        return row.id
+        if row != NULL and scheme_fits(row, key_type, curve, modulus_len):
+            return row.id
     return 0
 
 cdef bint mode_offered(Cursor modes, uint32_t mode) noexcept nogil:

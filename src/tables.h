@@ -254,7 +254,7 @@ static const bw_op bw_ops[] = {
 	{ BW_OP_LOAD, "load", 2, 257, BW_IN(BW_START), BW_LOADED, 1,
 	  "usable key types and server name in; chain and key type out; key jails itself in between" },
 	{ BW_OP_EXCHANGE, "exchange", 68, 68, BW_IN(BW_LOADED), BW_EXCHANGED, 1,
-	  "group, version, hash and both randoms in; key's fresh public point and the signature over it out" },
+	  "group, version, hash (or RSA-PSS with it) and both randoms in; key's fresh public point and the signature over it out" },
 	{ BW_OP_PEER_CHAIN, "peer-chain", 0, 65536, BW_IN(BW_EXCHANGED), BW_PEER_KNOWN, 1,
 	  "the client's certificates in; verdict and key type out, only with -a" },
 	{ BW_OP_DERIVE, "derive", 5, 137, BW_IN(BW_EXCHANGED) | BW_IN(BW_PEER_KNOWN), BW_DERIVED, 1,
