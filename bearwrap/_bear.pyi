@@ -813,7 +813,7 @@ def choose13(
 ) -> tuple[int, bytes | tuple[int, int, bytes | None, int, bool]]:
     """A server's choice for a good ClientHello (src/select13.pxi); retry: suite and group asked for before.
 
-    (0, (suite, group, the client's share or None for a HelloRetryRequest, bits of key types, whether a PSK may be
+    (0, (suite, group, the client's share or None for a HelloRetryRequest, bits of schemes, whether a PSK may be
     used)), or (number of the alert to send, why). ValueError for a hello that is not for TLS 1.3.
     """
 

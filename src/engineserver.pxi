@@ -50,7 +50,7 @@ cdef int server_choose(const br_ssl_server_policy_class **pctx, const br_ssl_ser
     cdef size_t num = 0, u, i
     cdef const br_suite_translated *common = br_ssl_server_get_client_suites(cc, &num)
     cdef uint32_t usable = 0
-    cdef uint8_t request[258]
+    cdef uint8_t request[259]
     cdef size_t name_len = strlen(cc.eng.server_name)
     cdef ssize_t n
     cdef const bw_suite *s
@@ -60,9 +60,10 @@ cdef int server_choose(const br_ssl_server_policy_class **pctx, const br_ssl_ser
         if s != NULL and (s.key_type == BR_KEYTYPE_RSA or cc.hashes & 0xFF00):
             usable |= <uint32_t>1 << s.key_type
     request[0] = <uint8_t>usable
-    request[1] = <uint8_t>name_len
-    memcpy(request + 2, cc.eng.server_name, name_len)
-    n = ask(BW_OP_LOAD, request, 2 + name_len)
+    request[1] = 0
+    request[2] = <uint8_t>name_len
+    memcpy(request + 3, cc.eng.server_name, name_len)
+    n = ask(BW_OP_LOAD, request, 3 + name_len)
     if n < 0:
         return 0
     if port_reply[0] != STATUS_OK or n < 2:

@@ -37,10 +37,11 @@ cdef void key_ticket_file(Key *k) noexcept nogil:
         explicit_bzero(text, n)
         free(text)
 
-cdef void key_load(Key *k, uint32_t usable, const char *name, size_t name_len) noexcept nogil:
+cdef void key_load(Key *k, uint32_t types, uint32_t schemes, const char *name, size_t name_len) noexcept nogil:
     """Read candidates as root, enter the jail, parse, pick the first that serves; reply with its chain.
 
-    usable: bit BR_KEYTYPE_RSA and bit BR_KEYTYPE_EC, the key types that the client's suites allow.
+    types: bit BR_KEYTYPE_RSA and bit BR_KEYTYPE_EC, the key types that the client's suites allow; in TLS 1.3 none, but
+    schemes: bit n, the signature scheme in row n of bw_schemes, all of the client's.
     """
     cdef Candidate *list = k.candidates
     cdef Candidate *c
@@ -65,7 +66,7 @@ cdef void key_load(Key *k, uint32_t usable, const char *name, size_t name_len) n
     for i in range(num):
         c = &list[i]
         if c.err == 0 and identity_parse(&k.identity, c, k.config.version_max >= TLS13, &secret_fault):
-            if usable & (1 << k.identity.key_type):
+            if identity_fits(&k.identity, types, schemes):
                 picked = True
                 break
             identity_wipe(&k.identity)

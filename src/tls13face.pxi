@@ -381,7 +381,7 @@ def choose13(body, suites, uint32_t groups, bint server_order, tuple retry=None)
     alert = select13(&h, &t, &c)
     if alert:
         return alert, c.why
-    return 0, (c.suite.id, c.group.id, cursor_bytes(c.share), c.key_types, bool(c.psk))
+    return 0, (c.suite.id, c.group.id, cursor_bytes(c.share), c.schemes, bool(c.psk))
 
 def scheme13(schemes, int key_type, int curve=0, size_t modulus_len=256):
     cdef _Span span = _Span(schemes)
