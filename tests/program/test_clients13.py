@@ -105,7 +105,7 @@ CHOICES = [  # the files in their order, what the client verifies, whose certifi
 ]
 
 
-@pytest.mark.parametrize(("kinds", "schemes", "chosen"), CHOICES, ids=lambda value: str(value))
+@pytest.mark.parametrize(("kinds", "schemes", "chosen"), CHOICES, ids=str)
 @pytest.mark.parametrize("retry", [False, True], ids=["share", "retry"])
 def test_the_identity_that_fits(
     ours: Program, certs: Certs, kinds: Sequence[str], schemes: str, chosen: str | None, retry: bool
@@ -127,8 +127,9 @@ def test_the_identity_that_fits(
 
 def test_ed25519_is_passed_over_before_tls_1_3(ours: Program, certs: Certs) -> None:
     """One file for those who can, one for the others."""
+    argv = [require_peer("openssl"), "s_client", "-tls1_2", "-ign_eof"]
     with server(ours, certs, "p256", "-f", certs.server("ed25519")) as listener:
-        text = run([require_peer("openssl"), "s_client", "-connect", f"127.0.0.1:{listener.port}", "-tls1_2", "-ign_eof"])
+        text = run([*argv, "-connect", f"127.0.0.1:{listener.port}"])
         assert "TLSv1.2 ECDHE-ECDSA-CHACHA20-POLY1305" in text and "hello" in text, text
 
 
