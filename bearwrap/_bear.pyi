@@ -825,3 +825,9 @@ def protocol13(protocols: bytes, ours: bytes) -> bytes | None:
 
 def record_content(limit: int) -> int:
     """Bytes of content in a record for a peer's record_size_limit, 0 for none (RFC 8449 section 4)."""
+
+def tickets_turned(turns: int) -> list[tuple[bytes, bool]]:
+    """Turn the listener's ticket keys so many times, with a ticket made after each (src/ticketpage.pxi).
+
+    For each ticket the name of its key, and whether it still opens at the end.
+    """

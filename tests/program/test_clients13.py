@@ -13,6 +13,7 @@ import pytest
 
 from tests.certs import Certs, certificate_pem
 from tests.harness import LIMIT_S, Listener, Program, Wrapped, client_context, needs_root, require_peer
+from tests.isolation.connection import hooked
 from tests.serve.listening import Serving
 from tests.wire.names import WARNING, Alert
 from tests.wire13.client import Client13
@@ -206,6 +207,26 @@ def test_client_certificate(ours: Program, certs: Certs, field: str) -> None:
             while data := tls.recv(1000):
                 said += data
         assert said.startswith(b"nobody\nSHA256:"), said
+        assert w.wait() == 0
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_key_update_at_the_limit(certs: Certs, suite: str) -> None:
+    """A key that has sealed as much as it may is followed by the next (RFC 8446 5.5); here after a hundred records."""
+    size, most = 4_000_000, 100
+    words = ["-c", suite, "-f", certs.server("p256")]
+    prog = ["head", "-c", str(size), "/dev/zero"]
+    with Wrapped(words, prog, program=hooked(), extra_env={"BEARWRAP_TEST_RECORDS": str(most)}) as w:
+        client = Client13(w.client)
+        client.handshake()
+        longest = 0
+        while len(client.data) < size:
+            client.pump()
+            longest = max(longest, client.read_seq)
+        assert not any(client.data) and len(client.data) == size
+        assert len(client.updates) >= size // 16384 // most and set(client.updates) == {b"\0"}
+        assert longest < most
+        assert client.close() == "eof"
         assert w.wait() == 0
 
 
