@@ -813,7 +813,7 @@ def choose13(
 ) -> tuple[int, bytes | tuple[int, int, bytes | None, int, bool]]:
     """A server's choice for a good ClientHello (src/select13.pxi); retry: suite and group asked for before.
 
-    (0, (suite, group, the client's share or None for a HelloRetryRequest, bits of key types, whether a PSK may be
+    (0, (suite, group, the client's share or None for a HelloRetryRequest, bits of schemes, whether a PSK may be
     used)), or (number of the alert to send, why). ValueError for a hello that is not for TLS 1.3.
     """
 
@@ -825,3 +825,9 @@ def protocol13(protocols: bytes, ours: bytes) -> bytes | None:
 
 def record_content(limit: int) -> int:
     """Bytes of content in a record for a peer's record_size_limit, 0 for none (RFC 8449 section 4)."""
+
+def tickets_turned(turns: int) -> list[tuple[bytes, bool]]:
+    """Turn the listener's ticket keys so many times, with a ticket made after each (src/ticketpage.pxi).
+
+    For each ticket the name of its key, and whether it still opens at the end.
+    """

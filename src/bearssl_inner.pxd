@@ -7,6 +7,7 @@ cdef extern from "hs_server.h" nogil:
     int bw_above_tls12
     enum:
         BW_SERVER_SUITES
+        BW_PSS_BITS
     # key derives the master secret and the traffic keys with BearSSL's own key schedule (RFC 5246 section 8.1
     # and 6.3; RFC 2246 for TLS 1.0), in an engine context that never sees a byte of the wire.
     void br_ssl_engine_compute_master(br_ssl_engine_context *cc, int prf_id, const void *pms, size_t pms_len)

@@ -18,25 +18,52 @@ cdef void load_failure(size_t n) noexcept nogil:
         snprintf(m, sizeof(m), "unable to obtain certificate(s) from the PEM file '%s'", <const char *>port_reply + 6)
         log_fatal(m, err)
 
+cdef unsigned server_algorithm(uint32_t hashes) noexcept nogil:
+    """What key signs with: the strongest hash that the client offers for this type of key; 0 for nothing.
+
+    The number of a pair (hash, signature), or of a scheme of RSA-PSS, goes on the wire as it is (RFC 8446 section
+    4.2.3). RSA-PSS signs for a client that has nothing but SHA-1 for PKCS#1, or nothing at all.
+    """
+    cdef int hash_id = br_sha512_ID
+    cdef Certificate ours
+    cdef const bw_scheme *row
+    cdef int i
+    if engine.chain_key_type == BR_KEYTYPE_EC:      # server_choose has seen that there is one
+        while hash_id > br_sha1_ID and not (hashes >> (8 + hash_id)) & 1:
+            hash_id -= 1
+        return (<unsigned>hash_id << 8) | 3
+    while hash_id > br_sha1_ID and not (hashes >> hash_id) & 1:
+        hash_id -= 1
+    if engine.eng.session.version < BR_TLS12 or hash_id > br_sha1_ID or not hashes & BW_PSS_BITS:
+        return (<unsigned>hash_id << 8) | 1
+    if certificate_parts(engine.chain[0].data, engine.chain[0].data_len, &ours):
+        for i in range(BW_SCHEMES - 1, -1, -1):
+            row = &bw_schemes[i]
+            if row.key_type == BR_KEYTYPE_RSA and (hashes >> (16 + (row.id & 15))) & 1 \
+                    and scheme_fits(row, BR_KEYTYPE_RSA, 0, modulus_size(&ours.key.key.rsa)):
+                return row.id
+    return 0
+
 cdef int server_choose(const br_ssl_server_policy_class **pctx, const br_ssl_server_context *cc,
                        br_ssl_server_choices *choices) noexcept nogil:
     """Let key pick the identity, then take the first common suite that its key can sign (spec 6.5)."""
     cdef size_t num = 0, u, i
     cdef const br_suite_translated *common = br_ssl_server_get_client_suites(cc, &num)
-    cdef uint32_t usable = 0, hashes
-    cdef uint8_t request[258]
+    cdef uint32_t usable = 0
+    cdef uint8_t request[259]
     cdef size_t name_len = strlen(cc.eng.server_name)
     cdef ssize_t n
     cdef const bw_suite *s
-    cdef int hash_id
     for u in range(num):
         s = suite_row(common[u][0])
-        if s != NULL:
+        # to the engine RSA-PSS alone, in the upper half, looks like a hash for ECDSA
+        if s != NULL and (s.key_type == BR_KEYTYPE_RSA or cc.hashes & 0xFF00):
             usable |= <uint32_t>1 << s.key_type
     request[0] = <uint8_t>usable
-    request[1] = <uint8_t>name_len
-    memcpy(request + 2, cc.eng.server_name, name_len)
-    n = ask(BW_OP_LOAD, request, 2 + name_len)
+    request[1] = 0
+    request[2] = <uint8_t>name_len
+    memcpy(request + 3, cc.eng.server_name, name_len)
+    n = ask(BW_OP_LOAD, request, 3 + name_len)
     if n < 0:
         return 0
     if port_reply[0] != STATUS_OK or n < 2:
@@ -46,12 +73,10 @@ cdef int server_choose(const br_ssl_server_policy_class **pctx, const br_ssl_ser
         return 0
     choices.chain = engine.chain
     choices.chain_len = engine.chain_len
-    # the strongest hash the client offers with this key type; the number of a pair (hash, signature) goes on the wire
-    hashes = (cc.hashes >> 8) if engine.chain_key_type == BR_KEYTYPE_EC else cc.hashes
-    hash_id = br_sha512_ID
-    while hash_id > br_md5_ID and not (hashes >> hash_id) & 1:
-        hash_id -= 1
-    choices.algo_id = (<unsigned>hash_id << 8) | (3 if engine.chain_key_type == BR_KEYTYPE_EC else 1)
+    choices.algo_id = server_algorithm(cc.hashes)
+    if choices.algo_id == 0:
+        engine.alert = HANDSHAKE_FAILURE
+        return 0
     if engine.config.server_order:
         for u in range(num):
             s = suite_row(common[u][0])
@@ -86,7 +111,8 @@ cdef size_t server_sign(const br_ssl_server_policy_class **pctx, unsigned algo_i
     cdef size_t sig_len
     request[0] = e.ecdhe_curve
     put_uint(request + 1, e.session.version, 2)
-    request[3] = <uint8_t>(algo_id >> 8)
+    # a hash, with a bit for RSA-PSS
+    request[3] = <uint8_t>(algo_id >> 8 if algo_id >> 8 != 8 else HASH_PSS | (algo_id & 7))
     memcpy(request + 4, e.client_random, 32)
     memcpy(request + 36, e.server_random, 32)
     n = ask(BW_OP_EXCHANGE, request, sizeof(request))

@@ -3,7 +3,8 @@
  *
  * This file is compiled in place of the vendored src/ssl/ssl_hs_server.c and is the only change of BearSSL's
  * behaviour: the random part of ServerHello.random carries the downgrade marker of RFC 8446 section 4.1.3 when
- * less than our maximum version is negotiated, and a client's signature_algorithms does not count before TLS 1.2.
+ * less than our maximum version is negotiated, a client's signature_algorithms does not count before TLS 1.2, and in
+ * TLS 1.2 RSA-PSS alone will do.
  * A test pins the hash of the file included below.
  */
 #ifndef BEARWRAP_SYSTEM_BEARSSL
@@ -37,6 +38,10 @@ draw_random(br_hmac_drbg_context *rng, void *out, size_t len)
  * fixed hash. The engine asks for its hash functions just before it drops the suites that the client's list makes
  * impossible; by then the version is known. What it signs with is key's: all are there, though only those of the
  * transcript are run.
+ *
+ * The engine keeps the second byte of pairs (8, n), RSA-PSS among them, as bit 16 + n of its hashes, but takes suites
+ * with RSA only with a hash for PKCS#1. For a client of RSA-PSS alone it is given SHA-1: server_algorithm of
+ * engineserver.pxi never takes that where there is RSA-PSS.
  */
 static const br_hash_class *
 find_hash(const br_multihash_context *mc, int id)
@@ -49,6 +54,8 @@ find_hash(const br_multihash_context *mc, int id)
 	sc = (br_ssl_server_context *)(void *)((unsigned char *)(uintptr_t)mc - offsetof(br_ssl_engine_context, mhash));
 	if (sc->eng.session.version < BR_TLS12) {
 		sc->hashes |= 0x0404;
+	} else if (!(sc->hashes & 0xFF) && (sc->hashes & BW_PSS_BITS)) {
+		sc->hashes |= 1 << br_sha1_ID;
 	}
 	return id >= br_md5_ID && id <= br_sha512_ID ? all[id - 1] : NULL;
 }

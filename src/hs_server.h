@@ -4,6 +4,7 @@
 
 extern int bw_above_tls12;
 enum { BW_SERVER_SUITES = 14 }; /* an ECDSA and an RSA suite for each name of -c */
+enum { BW_PSS_BITS = 7 << (16 + 4) }; /* of the engine's hashes: rsa_pss_rsae_sha256, 384, 512 (0x0804 to 0x0806) */
 
 #ifdef BEARWRAP_SYSTEM_BEARSSL
 #include "bearssl_ssl.h"

@@ -231,6 +231,27 @@ cdef bint identity_parse(Identity *id, Candidate *c, bint ed25519, bint *secret_
         id.der = NULL
     return good
 
+cdef int identity_scheme13(Identity *id, Cursor schemes) noexcept nogil:
+    """The scheme that an identity signs with for a peer that takes these, 0 for none."""
+    if id.num == 0:
+        return 0
+    if id.key_type == BR_KEYTYPE_EC:
+        return scheme13_for(schemes, id.key_type, br_skey_decoder_get_ec(&id.key.decoder).curve, 0)
+    if id.key_type == BR_KEYTYPE_RSA:
+        return scheme13_for(schemes, id.key_type, 0, (br_skey_decoder_get_rsa(&id.key.decoder).n_bitlen + 7) // 8)
+    return scheme13_for(schemes, id.key_type, 0, 0)
+
+cdef bint identity_fits(Identity *id, uint32_t types, uint32_t schemes) noexcept nogil:
+    """Whether a client can use an identity: for its key type (bit n: type n), or by a scheme (bit n: row n)."""
+    cdef uint8_t list[2 * SCHEMES_MAX]
+    cdef size_t n = 0
+    cdef int i
+    for i in range(BW_SCHEMES):
+        if (schemes >> i) & 1:
+            put_uint(list + n, bw_schemes[i].id, 2)
+            n += 2
+    return (types >> id.key_type) & 1 or identity_scheme13(id, cursor_over(list, n)) != 0
+
 cdef void identity_wipe(Identity *id) noexcept nogil:
     """Forget the private key; called once it has signed, and on every way out."""
     explicit_bzero(&id.key, sizeof(id.key))

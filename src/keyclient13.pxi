@@ -5,16 +5,6 @@
 # net has checked every message before; one that does not pass here ends key. What only key can judge is answered, and
 # after a refusal nothing but an alert may follow.
 
-cdef int identity_scheme13(Identity *id, Cursor schemes) noexcept nogil:
-    """The scheme that an identity signs with for a peer that takes these, 0 for none."""
-    if id.num == 0:
-        return 0
-    if id.key_type == BR_KEYTYPE_EC:
-        return scheme13_for(schemes, id.key_type, br_skey_decoder_get_ec(&id.key.decoder).curve, 0)
-    if id.key_type == BR_KEYTYPE_RSA:
-        return scheme13_for(schemes, id.key_type, 0, (br_skey_decoder_get_rsa(&id.key.decoder).n_bitlen + 7) // 8)
-    return scheme13_for(schemes, id.key_type, 0, 0)
-
 cdef int signature13_error(const br_x509_pkey *pk, int scheme, const uint8_t *content, size_t n,
                            Cursor sig) noexcept nogil:
     """0, or a BearSSL error: a scheme for another key, or a wrong signature."""

@@ -7,9 +7,9 @@ cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept 
     if op.op == BW_OP_ANCHORS:
         key_anchors(k)
     elif op.op == BW_OP_LOAD:
-        if p[1] != n - 2:
+        if p[2] != n - 3:
             key_end()
-        key_load(k, p[0], <const char *>p + 2, n - 2)
+        key_load(k, p[0], p[1], <const char *>p + 3, n - 3)
     elif op.op == BW_OP_EXCHANGE:
         key_exchange(k, p[0], (<int>p[1] << 8) | p[2], p[3], p + 4, p + 36)
     elif op.op == BW_OP_PEER_CHAIN:

@@ -37,10 +37,11 @@ cdef void key_ticket_file(Key *k) noexcept nogil:
         explicit_bzero(text, n)
         free(text)
 
-cdef void key_load(Key *k, uint32_t usable, const char *name, size_t name_len) noexcept nogil:
+cdef void key_load(Key *k, uint32_t types, uint32_t schemes, const char *name, size_t name_len) noexcept nogil:
     """Read candidates as root, enter the jail, parse, pick the first that serves; reply with its chain.
 
-    usable: bit BR_KEYTYPE_RSA and bit BR_KEYTYPE_EC, the key types that the client's suites allow.
+    types: bit BR_KEYTYPE_RSA and bit BR_KEYTYPE_EC, the key types that the client's suites allow; in TLS 1.3 none, but
+    schemes: bit n, the signature scheme in row n of bw_schemes, all of the client's.
     """
     cdef Candidate *list = k.candidates
     cdef Candidate *c
@@ -65,7 +66,7 @@ cdef void key_load(Key *k, uint32_t usable, const char *name, size_t name_len) n
     for i in range(num):
         c = &list[i]
         if c.err == 0 and identity_parse(&k.identity, c, k.config.version_max >= TLS13, &secret_fault):
-            if usable & (1 << k.identity.key_type):
+            if identity_fits(&k.identity, types, schemes):
                 picked = True
                 break
             identity_wipe(&k.identity)
@@ -108,8 +109,14 @@ cdef void key_load(Key *k, uint32_t usable, const char *name, size_t name_len) n
     key_end()
 
 cdef size_t key_sign(Key *k, int version, int hash_id, const uint8_t *params, size_t n, uint8_t *sig) noexcept nogil:
-    """Sign the ServerKeyExchange parameters; the signature's length, 0 when the key cannot sign them."""
+    """Sign the ServerKeyExchange parameters; the signature's length, 0 when the key cannot sign them.
+
+    hash_id: with HASH_PSS by RSA-PSS, in TLS 1.2 only; what is signed differs from TLS 1.3's in byte 65.
+    """
     cdef uint8_t digest[64]
+    if version >= BR_TLS12 and hash_id & HASH_PSS:
+        return scheme_sign(&k.identity.key, 0x0800 | (hash_id & ~HASH_PSS), params, n, &k.rng, sig) \
+            if k.identity.key_type == BR_KEYTYPE_RSA else 0
     if version < BR_TLS12:
         hash_id = br_sha1_ID if k.identity.key_type == BR_KEYTYPE_EC else 0
     elif hash_class(hash_id) == NULL or hash_id == br_md5_ID:

@@ -102,16 +102,6 @@ cdef void key_psk13(Key *k, const uint8_t *p, size_t n) noexcept nogil:
     bw_wipe_stack()
     key_answer(k, STATUS_OK, 0)
 
-cdef int server13_scheme(Key *k, Cursor schemes) noexcept nogil:
-    """What our key signs with for this client, 0 for nothing."""
-    cdef int curve = 0
-    cdef size_t modulus = 0
-    if k.identity.key_type == BR_KEYTYPE_EC:
-        curve = br_skey_decoder_get_ec(&k.identity.key.decoder).curve
-    elif k.identity.key_type == BR_KEYTYPE_RSA:
-        modulus = (br_skey_decoder_get_rsa(&k.identity.key.decoder).n_bitlen + 7) // 8
-    return scheme13_for(schemes, k.identity.key_type, curve, modulus)
-
 cdef void server13_seal(Key *k, int kind, const uint8_t *p, size_t n) noexcept nogil:
     """Put messages into the ring, as many records as they need; the ring was made to hold a flight."""
     cdef size_t most = PLAINTEXT_MAX, part, start = key_slot_start(k, SLOT, &most)
@@ -191,7 +181,7 @@ cdef void key_accept13(Key *k, const uint8_t *p, size_t n) noexcept nogil:
     k.eng.session.version = TLS13
     k.fragment_max = limit
     if k.server.psk == 0:
-        scheme = server13_scheme(k, schemes)
+        scheme = identity_scheme13(&k.identity, schemes)
         if scheme == 0:
             server13_refuse(k, HANDSHAKE_FAILURE)
     key_ephemeral(k, <int>group)

@@ -76,13 +76,14 @@ cdef void server13_digest(const uint8_t *body, size_t n, uint8_t *out) noexcept 
 
 cdef bint server13_load(Net *net, ClientHello *h, Choice13 *choice) noexcept nogil:
     """Have key find the identity for this client, and jail itself."""
-    cdef uint8_t request[258]
+    cdef uint8_t request[259]
     cdef ssize_t n
     # with a ticket the hello may do without schemes: whether the identity can sign shows when no ticket is taken
-    request[0] = <uint8_t>(choice.key_types if choice.key_types else 0xff)
-    request[1] = <uint8_t>h.sni_len
-    memcpy(request + 2, h.sni, h.sni_len)
-    n = ask(BW_OP_LOAD, request, 2 + h.sni_len)
+    request[0] = 0
+    request[1] = <uint8_t>(choice.schemes if choice.schemes else 0xff)
+    request[2] = <uint8_t>h.sni_len
+    memcpy(request + 3, h.sni, h.sni_len)
+    n = ask(BW_OP_LOAD, request, 3 + h.sni_len)
     if n >= 0 and port_reply[0] != STATUS_OK:
         load_failure(<size_t>n)
         return False

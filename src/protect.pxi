@@ -56,11 +56,11 @@ cdef void traffic_begin(Traffic *t, br_ssl_engine_context *e, const bw_suite *su
             br_ssl_engine_set_default_aes_gcm(e)
         t.ctr = e.iaes_ctr
         t.ghash = e.ighash
-        t.most = GCM_RECORDS_MAX
+        t.most = bw_test_number("BEARWRAP_TEST_RECORDS", GCM_RECORDS_MAX)
     else:
         t.chacha = e.ichacha
         t.poly = e.ipoly
-        t.most = CHAPOL_RECORDS_MAX
+        t.most = bw_test_number("BEARWRAP_TEST_RECORDS", CHAPOL_RECORDS_MAX)
     traffic_keys(t)
 
 cdef void traffic_next(Traffic *t) noexcept nogil:

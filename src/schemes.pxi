@@ -8,6 +8,7 @@
 
 cdef enum:
     SIGNATURE_MAX = SERVER_KEY_MAX
+    HASH_PSS = 8                    # of `exchange`, beside a hash: by RSA-PSS
 
 cdef struct SigningKey:
     int key_type                    # BR_KEYTYPE_RSA, BR_KEYTYPE_EC or BW_KEYTYPE_ED25519; 0 for none
@@ -17,6 +18,21 @@ cdef struct SigningKey:
 cdef bint scheme_verifiable(const bw_scheme *row) noexcept nogil:
     """Whether a peer could show us a certificate for it."""
     return row.key_type != BW_KEYTYPE_ED25519
+
+cdef bint scheme_fits(const bw_scheme *row, int key_type, int curve, size_t modulus_len) noexcept nogil:
+    """Whether such a key can sign by a scheme: a curve has its own, PSS needs two digests and two bytes of modulus."""
+    if row.key_type != key_type:
+        return False
+    if key_type == BR_KEYTYPE_EC:
+        return row.curve == curve
+    return key_type != BR_KEYTYPE_RSA or modulus_len >= 2 * hash_size(row.hash_id) + 2
+
+cdef size_t modulus_size(const br_rsa_public_key *rsa) noexcept nogil:
+    """Bytes of a modulus without leading zeros."""
+    cdef size_t n = rsa.nlen
+    while n and rsa.n[rsa.nlen - n] == 0:
+        n -= 1
+    return n
 
 cdef bint ed25519_seed(const uint8_t *der, size_t n, uint8_t *seed) noexcept nogil:
     """The seed in a PKCS#8 key (RFC 8410 section 7, RFC 5958); False for a key of another kind."""

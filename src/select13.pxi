@@ -4,12 +4,12 @@
 #   select13(&hello, &terms, &choice)       0, or the alert with choice.why; the same function for both ClientHellos:
 #                                           terms.retry_group and retry_suite are what the HelloRetryRequest asked for
 #   scheme13_for(hello.schemes, key_type, curve, modulus_len)      the scheme that an identity signs with, 0 for none
-#   key_types13(schemes)                    bit n: an identity of key type n can sign for this peer (for `load`)
+#   schemes13(schemes)                      bit n: row n of bw_schemes is among them (for `load`)
 #   suites13_of(suites, num, out)           1.3's suites for a list of 1.2's, in its order
 #   protocol13_choose(protocols, ours)      ALPN
 #   record_content_max(limit)               what a record may hold for a peer's record_size_limit
 #
-# With choice.psk the hello need not have signature schemes: when no PSK is taken then and key_types is 0, the server has
+# With choice.psk the hello need not have signature schemes: when no PSK is taken then and schemes is 0, the server has
 # no certificate that it could show, and ends with handshake_failure.
 
 cdef struct Terms13:
@@ -24,7 +24,7 @@ cdef struct Choice13:
     const bw_suite *suite
     const bw_group *group
     Cursor share                # the client's point, of the group's size; p NULL: HelloRetryRequest
-    uint32_t key_types          # key_types13 of the client's schemes
+    uint32_t schemes            # schemes13 of the client's
     bint psk                    # pre_shared_key may be looked at: psk_dhe_ke is among the modes
     const char *why
 
@@ -89,28 +89,23 @@ cdef const bw_group *select_group(ClientHello *h, Terms13 *t, Cursor *share) noe
     share[0] = cursor_over(NULL, 0)
     return offered
 
-cdef uint32_t key_types13(Cursor schemes) noexcept nogil:
-    cdef uint32_t types = 0
-    cdef const bw_scheme *row
+cdef uint32_t schemes13(Cursor schemes) noexcept nogil:
+    cdef uint32_t found = 0, scheme
+    cdef int i
     while schemes.left:
-        row = scheme_row(<int>take_uint(&schemes, 2))
-        if row != NULL:
-            types |= <uint32_t>1 << row.key_type
-    return types
+        scheme = take_uint(&schemes, 2)
+        for i in range(BW_SCHEMES):
+            if bw_schemes[i].id == scheme:
+                found |= <uint32_t>1 << i
+    return found
 
 cdef int scheme13_for(Cursor schemes, int key_type, int curve, size_t modulus_len) noexcept nogil:
-    """The first in the peer's order that this key can sign with (PSS needs two digests and two bytes of modulus)."""
+    """The first in the peer's order that this key can sign with."""
     cdef const bw_scheme *row
     while schemes.left:
         row = scheme_row(<int>take_uint(&schemes, 2))
-        if row == NULL or row.key_type != key_type:
-            continue
-        if key_type == BR_KEYTYPE_EC and row.curve != curve:
-            continue
-        if key_type == BR_KEYTYPE_RSA and modulus_len < 2 * (32 if row.hash_id == br_sha256_ID
-                                                              else 48 if row.hash_id == br_sha384_ID else 64) + 2:
-            continue
-        return row.id
+        if row != NULL and scheme_fits(row, key_type, curve, modulus_len):
+            return row.id
     return 0
 
 cdef bint mode_offered(Cursor modes, uint32_t mode) noexcept nogil:
@@ -144,9 +139,9 @@ cdef int select13(ClientHello *h, Terms13 *t, Choice13 *c) noexcept nogil:
             return refuse_choice(c, ILLEGAL_PARAMETER, "early_data in the second ClientHello")
     if c.share.p != NULL and c.share.left != c.group.point_len:
         return refuse_choice(c, ILLEGAL_PARAMETER, "key_share of a wrong size")
-    c.key_types = key_types13(h.schemes)
+    c.schemes = schemes13(h.schemes)
     c.psk = h.identities.p != NULL and mode_offered(h.psk_modes, 1)
-    if c.key_types == 0 and not c.psk:
+    if c.schemes == 0 and not c.psk:
         return refuse_choice(c, HANDSHAKE_FAILURE, "no common signature scheme")
     return 0
 

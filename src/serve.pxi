@@ -298,7 +298,7 @@ cdef int serve_loop(Supervisor *s) noexcept nogil:
         if not tickets_map() or not tickets_rotate():
             log_fatal("unable to make ticket keys", errno)
             return 111
-        s.tickets_ms = now_ms() + TICKET_ROTATE_MS
+        s.tickets_ms = now_ms() + tickets_turn_ms()
     # before the forks: what asks the processor what it can (CPUID is dear), and a table that each would make anew
     bw_sodium_init()
     bw_ec()
@@ -315,7 +315,7 @@ cdef int serve_loop(Supervisor *s) noexcept nogil:
             notify("WATCHDOG=1")
             s.watchdog_next = now + s.watchdog_ms
         if s.tickets_ms and now >= s.tickets_ms:
-            s.tickets_ms = now + TICKET_ROTATE_MS
+            s.tickets_ms = now + tickets_turn_ms()
             if not tickets_rotate():
                 serve_trouble(s, "unable to make a ticket key", errno)
         hand_over(s)

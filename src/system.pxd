@@ -298,8 +298,13 @@ cdef extern from *:
         const char *want = getenv("BEARWRAP_TEST_STOP");
         if (want != NULL && strcmp(want, where) == 0) raise(SIGSTOP);
     }
+    static inline uint64_t bw_test_number(const char *name, uint64_t normal) {
+        const char *text = getenv(name);
+        return text != NULL ? strtoull(text, NULL, 10) : normal;
+    }
     #else
     static inline void bw_test_stop(const char *where) { (void)where; }
+    static inline uint64_t bw_test_number(const char *name, uint64_t normal) { (void)name; return normal; }
     #endif
     """
     void set_errno(int number) nogil
@@ -308,3 +313,4 @@ cdef extern from *:
     void bw_fence() nogil
     void bw_wipe_stack() nogil
     void bw_test_stop(const char *where) nogil
+    uint64_t bw_test_number(const char *name, uint64_t normal) nogil

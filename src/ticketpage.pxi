@@ -34,6 +34,10 @@ cdef bint tickets_rotate() noexcept nogil:
     bw_store_u64(&tickets_page.current, at)
     return True
 
+cdef int64_t tickets_turn_ms() noexcept nogil:
+    """How long a key is the current one."""
+    return <int64_t>bw_test_number("BEARWRAP_TEST_ROTATE_MS", TICKET_ROTATE_MS)
+
 cdef uint64_t wall_ms() noexcept nogil:
     cdef timespec t
     clock_gettime(CLOCK_REALTIME, &t)

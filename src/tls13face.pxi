@@ -381,7 +381,7 @@ def choose13(body, suites, uint32_t groups, bint server_order, tuple retry=None)
     alert = select13(&h, &t, &c)
     if alert:
         return alert, c.why
-    return 0, (c.suite.id, c.group.id, cursor_bytes(c.share), c.key_types, bool(c.psk))
+    return 0, (c.suite.id, c.group.id, cursor_bytes(c.share), c.schemes, bool(c.psk))
 
 def scheme13(schemes, int key_type, int curve=0, size_t modulus_len=256):
     cdef _Span span = _Span(schemes)
@@ -392,3 +392,27 @@ def protocol13(bytes protocols, bytes ours):
 
 def record_content(uint32_t limit):
     return record_content_max(limit)
+
+# ---- ticket keys ----
+
+def tickets_turned(int turns):
+    cdef br_ssl_engine_context e
+    cdef br_hmac_drbg_context rng
+    cdef TicketState s, found
+    cdef uint8_t ticket[TICKET_BYTES]
+    cdef int i
+    memset(&e, 0, sizeof(e))
+    memset(&s, 0, sizeof(s))
+    records_engine(&e)
+    br_hmac_drbg_init(&rng, &br_sha256_vtable, b"seed", 4)
+    if tickets_page != NULL or not tickets_map():
+        raise OSError(errno, "")
+    try:
+        made = []
+        for i in range(turns):
+            if not tickets_rotate() or ticket_seal(&e, tickets_page, &rng, &s, ticket) != TICKET_BYTES:
+                raise OSError(errno, "")
+            made.append(ticket[:TICKET_BYTES])
+        return [(one[:TICKET_NAME], bool(ticket_open(&e, tickets_page, one, TICKET_BYTES, &found))) for one in made]
+    finally:
+        tickets_unmap()

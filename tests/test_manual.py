@@ -215,6 +215,7 @@ DIFFERENCES = [  # one pattern for each item of the section, in its order
     r"After a client's close_notify or an alert",
     r"has ended, so does the connection",
     r"idle connection is shut down at once",
+    r"RSA-PSS signs for a client that offers nothing else",
     r"There is TLS 1\.3, and it is the default maximum",
     r"alpn and \.Fl -ticket-keys are new",
     r"refusal sends the alert",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +14,20 @@ from pathlib import Path
 import pytest
 
 from tests.certs import Certs
-from tests.harness import Mailbox, Program, RecordClient, Wrapped, ending, needs_root, read_exactly, run_plain
+from tests.harness import (
+    Mailbox,
+    Program,
+    RecordClient,
+    Wrapped,
+    client_context,
+    ending,
+    needs_root,
+    read_exactly,
+    run_plain,
+)
 from tests.waiting import wait_taken
 
+VERSIONS = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
 PROG = Path(__file__).with_name("clear_prog.py")
 pytestmark = needs_root
 
@@ -49,8 +61,9 @@ def line(sock: socket.socket) -> bytes:
     return got
 
 
+@pytest.mark.parametrize("version", VERSIONS, ids=["tls12", "tls13"])
 @pytest.mark.parametrize("how", ["byte", "text"])
-def test_starttls(certs: Certs, how: str) -> None:
+def test_starttls(certs: Certs, how: str, version: ssl.TLSVersion) -> None:
     """Lines in clear, the switch, lines under TLS, prog's own exit code."""
     with delayed(certs, how) as w:
         assert line(w.client) == b"220 hello\r\n"
@@ -58,7 +71,7 @@ def test_starttls(certs: Certs, how: str) -> None:
         assert line(w.client) == b"clear NOOP\r\n"
         w.client.sendall(b"STARTTLS\r\n")
         assert line(w.client) == b"220 go\r\n"
-        client = RecordClient(w.client)
+        client = RecordClient(w.client, client_context(minimum=version, maximum=version))
         client.handshake()
         client.send(b"EHLO\r\n")
         assert client.read_exactly(10) == b"tls EHLO\r\n"
@@ -71,7 +84,7 @@ def test_starttls(certs: Certs, how: str) -> None:
 INJECTION = b"STARTTLS\r\nEVIL\r\n"
 
 
-def injected(certs: Certs, how: str, pieces: list[bytes]) -> bytes:
+def injected(certs: Certs, how: str, pieces: list[bytes], version: ssl.TLSVersion = VERSIONS[0]) -> bytes:
     """Send the pieces, each when the one before has been taken, then shake hands: what is answered under TLS."""
     with delayed(certs, how) as w:
         assert line(w.client) == b"220 hello\r\n"
@@ -80,7 +93,7 @@ def injected(certs: Certs, how: str, pieces: list[bytes]) -> bytes:
                 w.client.sendall(piece)
                 wait_taken(w.client)
             assert line(w.client) == b"220 go\r\n"
-            client = RecordClient(w.client)
+            client = RecordClient(w.client, client_context(minimum=version, maximum=version))
             client.handshake()
             client.send(b"LAST\r\n")
             return client.recv()
@@ -92,7 +105,8 @@ def injected(certs: Certs, how: str, pieces: list[bytes]) -> bytes:
 @pytest.mark.parametrize("cut", range(1, len(INJECTION) + 1))
 def test_what_is_pipelined_behind_starttls_is_never_run_under_tls(certs: Certs, how: str, cut: int) -> None:
     """In one packet and in two, cut at every byte: the injected command is dropped or answered in clear."""
-    answer = injected(certs, how, [piece for piece in (INJECTION[:cut], INJECTION[cut:]) if piece])
+    pieces = [piece for piece in (INJECTION[:cut], INJECTION[cut:]) if piece]
+    answer = injected(certs, how, pieces, VERSIONS[cut % 2])
     assert answer in (b"", b"tls LAST\r\n")
     assert answer or cut < len(INJECTION), "in one packet all is dropped, and the session goes on"
 

@@ -285,9 +285,9 @@ class KeySide(KeyProcess):
 
     # net's and the client's side of a handshake
 
-    def load_request(self, name: bytes = b"", usable: int = RSA_BIT | EC_BIT) -> bytes:
-        """The payload of `load`."""
-        return bytes([usable]) + vec(1, name)
+    def load_request(self, name: bytes = b"", usable: int = RSA_BIT | EC_BIT, schemes: int = 0) -> bytes:
+        """The payload of `load`; `schemes` has a bit for each row of the table."""
+        return bytes([usable, schemes]) + vec(1, name)
 
     def exchange_request(self, group: int = Group.X25519, version: int = TLS12, hash_id: int = 4) -> bytes:
         """The payload of `exchange`."""

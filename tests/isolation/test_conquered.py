@@ -76,6 +76,17 @@ def test_no_signature_over_md5(certs: Certs) -> None:
         assert reply is not None and reply[0] == 1 and reply[1][-2:] == b"\0\0"
 
 
+@pytest.mark.parametrize(
+    ("kind", "hash_id"), [("p256", 8 | 4), ("ed25519", 8 | 7), ("rsa2048", 8 | 7), ("rsa2048", 8 | 2), ("rsa2048", 16)]
+)
+def test_no_signature_of_another_scheme(certs: Certs, kind: str, hash_id: int) -> None:
+    """The bit for RSA-PSS with what it does not go with (a conquered net can have an Ed25519 key loaded)."""
+    with KeySide(["-f", str(certs.server(kind))]) as key:
+        key.good("load", key.load_request(usable=0xFF))
+        reply = key.ask("exchange", key.exchange_request(hash_id=hash_id))
+        assert reply is not None and reply[0] == 1 and reply[1][-2:] == b"\0\0"
+
+
 @pytest.mark.parametrize("suite", [0xC009, 0xC02B], ids=["CBC", "AEAD"])
 def test_a_suite_that_the_options_do_not_allow(certs: Certs, suite: int) -> None:
     with plain(certs, "-c", "CHACHA20_POLY1305_SHA256") as key:

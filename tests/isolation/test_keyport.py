@@ -305,7 +305,7 @@ def test_the_good_order_works(door: Door, mode: str) -> None:
 def test_load_whose_length_lies(door: Door, size: int) -> None:
     """The name's length byte must be the rest of the message."""
     with door.plain() as key:
-        key.send("load", bytes([RSA_BIT | EC_BIT, size]) + b"four")
+        key.send("load", bytes([RSA_BIT | EC_BIT, 0, size]) + b"four")
         refused(key, (0, 0))
 
 

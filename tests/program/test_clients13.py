@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.certs import Certs
+from tests.certs import Certs, certificate_pem
 from tests.harness import LIMIT_S, Listener, Program, Wrapped, client_context, needs_root, require_peer
+from tests.isolation.connection import hooked
 from tests.serve.listening import Serving
 from tests.wire.names import WARNING, Alert
 from tests.wire13.client import Client13
@@ -29,7 +30,7 @@ GNUTLS_GROUPS = {
     "x25519": "GROUP-X25519", "secp256r1": "GROUP-SECP256R1", "secp384r1": "GROUP-SECP384R1",
     "secp521r1": "GROUP-SECP521R1",
 }  # fmt: skip
-KINDS = ["rsa2048", "rsa4096", "p256", "p384", "p521"]
+KINDS = ["rsa2048", "rsa4096", "p256", "p384", "p521", "ed25519"]
 
 
 def server(program: Program, certs: Certs, kind: str, *options: str) -> Listener:
@@ -89,6 +90,48 @@ def test_groups(ours: Program, certs: Certs, group: str, retry: bool) -> None:
         single = ["--single-key-share"] if retry else []
         text = gnutls(listener, certs, f"NORMAL:-VERS-ALL:+VERS-TLS1.3:-GROUP-ALL:{names}", *single)
         assert "hello" in text, text
+
+
+CHOICES = [  # the files in their order, what the client verifies, whose certificate it gets (None: no handshake)
+    (("p384", "p256"), "ECDSA+SHA256", "p256"),
+    (("p384", "p256"), "ECDSA+SHA256:ECDSA+SHA384", "p384"),
+    (("p521", "p384", "p256"), "ECDSA+SHA384", "p384"),
+    (("p384", "rsa2048"), "ECDSA+SHA256:RSA-PSS+SHA256", "rsa2048"),
+    (("p384", "p521"), "ECDSA+SHA256", None),
+    (("ed25519", "p256"), "ed25519:ECDSA+SHA256", "ed25519"),
+    (("ed25519", "p256"), "ECDSA+SHA256", "p256"),
+    (("ed25519", "rsa2048"), "RSA-PSS+SHA512", "rsa2048"),
+    (("rsa2048", "p256", "ed25519"), "ed25519", "ed25519"),
+    (("ed25519",), "ECDSA+SHA256:RSA-PSS+SHA256", None),
+]
+
+
+@pytest.mark.parametrize(("kinds", "schemes", "chosen"), CHOICES, ids=str)
+@pytest.mark.parametrize("retry", [False, True], ids=["share", "retry"])
+def test_the_identity_that_fits(
+    ours: Program, certs: Certs, kinds: Sequence[str], schemes: str, chosen: str | None, retry: bool
+) -> None:
+    """The first that can sign by a scheme of the client's, whatever else has its type of key."""
+    options = [word for kind in kinds for word in ("-f", certs.server(kind))]
+    prog = ["sh", "-c", 'echo "$SSL_PROTOCOL"; head -n 1']
+    argv = [require_peer("openssl"), "s_client", "-tls1_3", "-ign_eof", "-sigalgs", schemes]
+    argv += ["-groups", "P-384:X25519"] if retry else []
+    with Listener([ours.path, "-v", *options, *prog]) as listener:
+        text = run([*argv, "-connect", f"127.0.0.1:{listener.port}"])
+        if chosen is None:
+            assert "alert handshake failure" in text, text
+            assert listener.codes() == [111]
+            return
+        assert "TLSv1.3\nhello" in text and certificate_pem(certs.leaf(chosen)) in text, text
+        assert listener.codes() == [0]
+
+
+def test_ed25519_is_passed_over_before_tls_1_3(ours: Program, certs: Certs) -> None:
+    """One file for those who can, one for the others."""
+    argv = [require_peer("openssl"), "s_client", "-tls1_2", "-ign_eof"]
+    with server(ours, certs, "p256", "-f", certs.server("ed25519")) as listener:
+        text = run([*argv, "-connect", f"127.0.0.1:{listener.port}"])
+        assert "TLSv1.2 ECDHE-ECDSA-CHACHA20-POLY1305" in text and "hello" in text, text
 
 
 def test_resumption_openssl(ours: Program, certs: Certs, tmp_path: Path) -> None:
@@ -164,6 +207,26 @@ def test_client_certificate(ours: Program, certs: Certs, field: str) -> None:
             while data := tls.recv(1000):
                 said += data
         assert said.startswith(b"nobody\nSHA256:"), said
+        assert w.wait() == 0
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_key_update_at_the_limit(certs: Certs, suite: str) -> None:
+    """A key that has sealed as much as it may is followed by the next (RFC 8446 5.5); here after a hundred records."""
+    size, most = 4_000_000, 100
+    words = ["-c", suite, "-f", certs.server("p256")]
+    prog = ["head", "-c", str(size), "/dev/zero"]
+    with Wrapped(words, prog, program=hooked(), extra_env={"BEARWRAP_TEST_RECORDS": str(most)}) as w:
+        client = Client13(w.client)
+        client.handshake()
+        longest = 0
+        while len(client.data) < size:
+            client.pump()
+            longest = max(longest, client.read_seq)
+        assert not any(client.data) and len(client.data) == size
+        assert len(client.updates) >= size // 16384 // most and set(client.updates) == {b"\0"}
+        assert longest < most
+        assert client.close() == "eof"
         assert w.wait() == 0
 
 

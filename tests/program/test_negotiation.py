@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from tests.certs import Certs
-from tests.harness import Program, Wrapped, client_context, require_peer
+from tests.harness import LIMIT_S, Listener, Program, Wrapped, client_context, require_peer
 from tests.program.test_options import CIPHERS
 from tests.program.test_transfer import suite
 from tests.servers import relay_port
@@ -95,6 +95,23 @@ def test_versions_up_to_tls_1_3(ours: Program, certs: Certs, low: str) -> None:
             else:
                 too_old(ours, w.handshake_fails(context))
                 assert w.wait() == 111
+
+
+@pytest.mark.parametrize("hash_", ["SHA256", "SHA384", "SHA512"])
+def test_rsa_pss_in_tls_1_2(ours: Program, certs: Certs, hash_: str) -> None:
+    """A client that offers nothing else for RSA; from an ECDSA certificate it goes on to the RSA one."""
+    openssl = require_peer("openssl")
+    prog = ["sh", "-c", 'echo "$SSL_PROTOCOL $SSL_CIPHER"; head -n 1']
+    options = ["-v", "-f", certs.server("p256"), "-f", certs.server("rsa2048")]
+    with Listener([ours.path, *options, *prog]) as listener:
+        # not verified: the authority signs with ECDSA, which -sigalgs takes from the client altogether
+        argv = [openssl, "s_client", "-connect", f"127.0.0.1:{listener.port}", "-ign_eof", "-tls1_2", "-sigalgs",
+                f"RSA-PSS+{hash_}"]  # fmt: skip
+        done = subprocess.run(argv, input=b"hello\n", capture_output=True, timeout=3 * LIMIT_S, check=False)
+        text = (done.stdout + done.stderr).decode(errors="replace")
+        assert "TLSv1.2 ECDHE-RSA-CHACHA20-POLY1305" in text and "hello" in text, text
+        assert "Peer signature type: RSA-PSS" in text and f"Peer signing digest: {hash_}" in text, text
+        assert listener.codes() == [0]
 
 
 def test_no_cipher_of_tls_1_3(ours: Program, certs: Certs) -> None:

@@ -28,6 +28,7 @@ class Serving:
     address  what to listen on, 127.0.0.1:{port} by default, where {port} is a free one
     wrapper  tlswrapper's options
     under    a command that runs it; signals go there
+    program  another build of it
     lines()  stderr so far; accounts() the connections' lines as dictionaries (--log json)
     """
 
@@ -43,6 +44,7 @@ class Serving:
         pass_fds: Sequence[int] = (),
         started: bool = True,
         under: Sequence[Argument] = (),
+        program: Path = PROGRAM,
     ) -> None:
         self.port = free_port()
         self.address = (address or "127.0.0.1:{port}").replace("{port}", str(self.port))
@@ -55,7 +57,7 @@ class Serving:
         self._notify.bind(str(self.folder / "notify"))
         self.said: list[str] = []  # to the service manager
         read_end, write_end = os.pipe()
-        words = [*under, PROGRAM, "serve", "--log", "json", "--status", self.status_path, *options, self.address]
+        words = [*under, program, "serve", "--log", "json", "--status", self.status_path, *options, self.address]
         environment = {**os.environ, MARK: self.mark, "NOTIFY_SOCKET": str(self.folder / "notify"), **(env or {})}
         try:
             self.popen = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A server's choice in TLS 1.3, row by row: suite, group, HelloRetryRequest, key types, schemes, protocol."""
+"""A server's choice in TLS 1.3, row by row: suite, group, HelloRetryRequest, schemes, protocol."""
 
 from __future__ import annotations
 
@@ -36,9 +36,16 @@ def choose(body: bytes, suites: tuple[int, ...] = ALL, groups: tuple[int, ...] =
     return _bear.choose13(body, suites, sum(1 << group for group in groups), server, retry)
 
 
-BOTH = 1 << RSA | 1 << EC
+SCHEMES = [row[1] for row in _bear.audit_tables()["schemes"]]
+
+
+def bits(*schemes: int) -> int:
+    return sum(1 << SCHEMES.index(scheme) for scheme in schemes)
+
+
+BOTH = bits(0x0403, 0x0804)
 POINT = bytes(32)
-# name: suite, group, whether a HelloRetryRequest, bits of key types, PSK; or an alert
+# name: suite, group, whether a HelloRetryRequest, bits of schemes, PSK; or an alert
 Row = tuple[tuple[int, int, bool, int, bool] | int, bytes, dict[str, object]]
 ROWS: dict[str, Row] = {
     "ours first": ((CHACHA, X25519, False, BOTH, False), hello((AES128, CHACHA)), {}),
@@ -58,8 +65,8 @@ ROWS: dict[str, Row] = {
     "an unknown group": (Alert.HANDSHAKE_FAILURE, hello(groups=(0x11EC,), shares=(0x11EC,)), {}),
     "short share": (Alert.ILLEGAL_PARAMETER, hello(size=31), {}),
     "long share": (Alert.ILLEGAL_PARAMETER, hello(size=33), {}),
-    "rsa": ((CHACHA, X25519, False, 1 << RSA, False), hello(schemes=(0x0401, 0x0806)), {}),
-    "ed25519": ((CHACHA, X25519, False, 1 << ED25519, False), hello(schemes=(0x0807,)), {}),
+    "rsa": ((CHACHA, X25519, False, bits(0x0806), False), hello(schemes=(0x0401, 0x0806)), {}),
+    "ed25519": ((CHACHA, X25519, False, bits(0x0807), False), hello(schemes=(0x0807,)), {}),
     "no scheme": (Alert.HANDSHAKE_FAILURE, hello(schemes=(0x0401, 0x0203, 0x0808)), {}),
     "psk": ((CHACHA, X25519, False, BOTH, True), hello(modes=b"\0\1"), {}),
     "psk without (EC)DHE": ((CHACHA, X25519, False, BOTH, False), hello(modes=b"\0"), {}),

@@ -36,6 +36,8 @@ _SNI, _GROUPS, _POINTS, _SCHEMES, _ALPN = (
     Ext.SIGNATURE_ALGORITHMS,
     Ext.ALPN,
 )
+_PSS = "RFC 8446 4.2.3: in TLS 1.2 too"
+_TWO = ECDSA + " " + RSA
 _EXTENSIONS = "RFC 5246 7.4.1.4: unknown extensions MUST be ignored"
 
 
@@ -237,9 +239,18 @@ ROWS: list[Row] = [
     refused_hello("schemes-dsa", schemes(0x0202, 0x0402), FAILURE, "RFC 5246 7.4.1.4.1"),
     refused_hello("schemes-ecdsa-for-rsa", schemes(*ECDSA_SCHEMES), FAILURE, "RFC 5246 7.4.3"),
     refused_hello("schemes-rsa-for-ecdsa", schemes(*RSA_SCHEMES), FAILURE, "RFC 5246 7.4.3", options=ECDSA),
-    Row("schemes-pss-alone", lambda c: c.send_message(schemes(*PSS_SCHEMES)(Hello()).message()), Ends.REFUSED,
-        FAILURE,
-        "RFC 8446 4.2.3; spec 6.5: no RSA-PSS yet"),
+    *(Row(f"schemes-{scheme:04x}-alone", signs_with(scheme, scheme), Ends.SERVED, cite=_PSS) for scheme in PSS_SCHEMES),
+    Row("schemes-pss-strongest", signs_with(0x0806, *PSS_SCHEMES), Ends.SERVED, cite=_PSS),
+    Row("schemes-pss-before-sha1", signs_with(0x0804, 0x0201, 0x0804), Ends.SERVED, cite=_PSS),
+    Row("schemes-pkcs1-before-pss", signs_with(0x0401, 0x0806, 0x0401), Ends.SERVED, cite=_PSS),
+    Row("schemes-pss-and-ecdsa", signs_with(0x0403, 0x0806, 0x0403), Ends.SERVED, cite=_PSS, options=_TWO),
+    Row("schemes-pss-alone-for-both", signs_with(0x0805, 0x0805), Ends.SERVED, cite=_PSS, options=_TWO),
+    refused_hello("schemes-pss-for-ecdsa", schemes(*PSS_SCHEMES), FAILURE, "RFC 5246 7.4.3", options=ECDSA),
+    refused_hello("schemes-rsa-pss-pss-alone", schemes(0x0809, 0x080A, 0x080B), FAILURE,
+        "RFC 8446 4.2.3: for keys that are for RSA-PSS alone"),
+    refused_hello("schemes-ed25519-alone", schemes(0x0807), FAILURE, "RFC 8422 5.1.3"),
+    Row("schemes-pss-in-tls11", served(lambda c: c.handshake(schemes(*PSS_SCHEMES)(Hello(version=TLS11)))), Ends.SERVED,
+        cite="RFC 5246 7.4.1.4.1: not before TLS 1.2", options=RSA + ALL_CIPHERS + OLD_VERSIONS),
     *(Row(f"schemes-{scheme:04x}-alone", signs_with(scheme, scheme), Ends.SERVED, cite="RFC 5246 7.4.3")
       for scheme in (0x0401, 0x0501, 0x0601)),
     Row("schemes-0201-alone", signs_with(0x0201, 0x0201), Ends.SERVED,

@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
-from .names import SCHEME_HASHES
+from .names import PSS_SCHEMES, SCHEME_HASHES
 
 SigningKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 _HASHES: dict[str, hashes.HashAlgorithm] = {
@@ -40,6 +40,10 @@ def verify(certificate: bytes, scheme: int | None, signature: bytes, data: bytes
                 found = key.recover_data_from_signature(signature, padding.PKCS1v15(), None)
                 if found != _old_digest(data):
                     raise ValueError("MD5 and SHA-1 differ")
+                return
+            if scheme in PSS_SCHEMES:
+                pss = _HASHES[SCHEME_HASHES[scheme & 0xFF]]
+                key.verify(signature, data, padding.PSS(padding.MGF1(pss), pss.digest_size), pss)
                 return
             if scheme & 0xFF != RSA:
                 raise ValueError(f"scheme {scheme:#06x} with an RSA key")

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from bearwrap import _bear
 from tests.certs import Certs
-from tests.harness import LIMIT_S, Program, Wrapped, needs_root
+from tests.harness import LIMIT_S, ROOT, Deadline, Program, Wrapped, needs_root
+from tests.isolation.connection import hooked
 from tests.serve.listening import Serving
 from tests.wire.messages import Hello, server_name, vec
 from tests.wire.names import Alert, Ext, Group
@@ -192,3 +194,33 @@ def test_the_listener(certs: Certs) -> None:
         assert (found["bearwrap_resumed_total"], found['bearwrap_version_total{version="TLSv1.3"}']) == (1, 2)
     with Serving(["-f", str(certs.server("p256"))], ["cat"]) as other:
         assert not connect(other, ticket).resumed
+
+
+def test_keys_are_turned() -> None:
+    """A listener's key opens until three more have come; each has a name of its own."""
+    for turns in range(1, 10):
+        made = _bear.tickets_turned(turns)
+        assert len({name for name, _ in made}) == turns
+        assert [opens for _, opens in made] == [turns - i <= 4 for i in range(turns)]
+
+
+def test_the_listener_turns_its_keys(certs: Certs) -> None:
+    """Another key makes the tickets after a while, and in the end the first opens none: here every 20 ms."""
+    hooked()
+    options = ["-f", str(certs.server("p256"))]
+    env = {"BEARWRAP_TEST_ROTATE_MS": "20"}
+    with Serving(options, ["cat"], env=env, program=ROOT / "build" / "test" / "bearwrap") as serving:
+
+        def connect(ticket: Ticket | None = None) -> Client13:
+            client = Client13(serving.connect())
+            client.handshake(None, (Group.X25519,), ticket)
+            client.echo(b"through")
+            assert client.close() == "eof"
+            return client
+
+        first = connect().tickets[0]
+        deadline = Deadline()
+        while connect().tickets[0].ticket[:16] == first.ticket[:16]:
+            assert not deadline.over()
+        while connect(first).resumed:
+            assert not deadline.over()
