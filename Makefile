@@ -66,7 +66,8 @@ soak: packages-bench ## 10,000 connections in sequence: nothing is left, nothing
 
 fuzz: $(VENV)/.ready ## 200,000 wrong inputs for each parser, 1,000 wrong connections: no crash, hang or leak
 	@$(MAKE) --no-print-directory build
-	@$(VPY) -m fuzz $(ARGS)
+	@$(if $(DEBUG),LD_PRELOAD=$$($(or $(CC),cc) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc) \
+		$(VPY) -m fuzz $(if $(DEBUG),--any-memory --connections 0) $(ARGS)
 
 lint: $(VENV)/.ready ## ruff and mypy
 	@$(VPY) -m ruff check .

@@ -1,6 +1,6 @@
 """fuzz - random and mutated input against the compiled parsers and choices, and against whole connections.
 
-    python -m fuzz [--count N] [--connections N] [--seed N] [--target NAME] [--first N]
+    python -m fuzz [--count N] [--connections N] [--seed N] [--target NAME] [--first N] [--any-memory]
 
 Prints the seed first and progress on stderr. Exit status: 0 all was borne, 1 not, 2 bad usage, 130 interrupted. A case
 that is not borne is printed with the words that run it again.
@@ -34,6 +34,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--seed", type=int, default=None, metavar="N", help="default another one each time")
     add("--target", action="append", choices=[*PURE, "handshake"], metavar="NAME", help="only this one (repeatable)")
     add("--first", type=int, default=0, metavar="N", help="number of the first case")
+    add("--any-memory", action="store_true", help="do not judge its growth: the sanitizers keep what was freed")
     options = parser.parse_args(argv)
     if not all(0 <= number <= MOST for number in (options.count, options.connections, options.first)):
         parser.error(f"numbers are 0 to {MOST:,}")
@@ -66,6 +67,7 @@ def run(target: Target, options: argparse.Namespace, count: int) -> Verdict:
         first, count = (numbers.start, count) if found.wrong.startswith(LEAKS) else (found.number, 1)
         option = "connections" if target.name == "handshake" else "count"
         again = f"--target {target.name} --seed {seed} --first {first} --{option} {count}"
+        print(f"{target.name}: case {found.number}: {found.wrong}\n  {found.case[:CASE_SHOWN].hex()}")
         print(f'  again: make fuzz ARGS="{again}"', flush=True)
     return found
 
@@ -77,7 +79,8 @@ def main(argv: list[str]) -> int:
     try:
         for name in options.target:
             if name != "handshake" and options.count:
-                wrong += bool(run(Target(name, PURE[name].make, PURE[name].check), options, options.count).wrong)
+                target = Target(name, PURE[name].make, PURE[name].check, inside=not options.any_memory)
+                wrong += bool(run(target, options, options.count).wrong)
         if "handshake" in options.target and options.connections:
             if os.geteuid() != 0:
                 print("handshake: needs root, left out", file=sys.stderr)

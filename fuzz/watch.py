@@ -35,7 +35,7 @@ TEXT_MOST = 4000  # of what a child says when it fails
 class Target:
     """`make` gives a case, `check` raises when it is not borne. Both take the case's own generator.
 
-    `inside`: what is tested runs in the child itself, so that the child's memory tells of it.
+    `inside`: what is tested runs in the child itself, so that the child's memory tells of it and is judged.
     """
 
     name: str

@@ -14,7 +14,7 @@ from random import Random
 import pytest
 
 from fuzz import answer, flight, hello, record
-from fuzz.__main__ import PURE
+from fuzz.__main__ import PURE, main
 from fuzz.watch import KIB_ALLOWED, Target, generator, watch
 from tests.harness import ROOT, needs_root
 
@@ -79,6 +79,22 @@ def leak(r: Random, case: bytes) -> None:
 
 def broken(r: Random, case: bytes) -> None:
     assert case != b"30", "no thirty"
+
+
+def test_a_case_that_is_not_borne_can_be_run_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def check(r: Random, case: bytes) -> None:
+        assert len(case) != 100, "a hundred"
+
+    monkeypatch.setattr(hello, "check", check)
+    monkeypatch.setattr(hello, "make", lambda r: bytes(r.randrange(200)))
+    assert main(["--seed", "1", "--count", "5000", "--target", "hello"]) == 1
+    said = capsys.readouterr().out
+    assert "AssertionError: a hundred" in said and "\n  " + "00" * 100 + "\n" in said
+    words = said.partition('ARGS="')[2].partition('"')[0].split()
+    assert words[-1] == "1" and main(words) == 1
+    assert "AssertionError: a hundred" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
