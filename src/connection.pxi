@@ -183,8 +183,9 @@ cdef int connection_serve(Config *config, Net *net, Pipes *p) noexcept nogil:
     """From the forks to the exit code: jail, addresses, handshake, transfer, end."""
     if not net_ready(net, p):
         return 111
-    if pipe2(net.killer, O_CLOEXEC) < 0 or not signal_pipe_arm(net.killer, net.prog) or (config.delayed and not clear_prepare(
-            net, p.to_prog[1], p.to_prog[0], p.from_prog[0], p.control[0], p.ack[1])):
+    if pipe2(net.killer, O_CLOEXEC) < 0 or not signal_pipe_arm(net.killer, net.prog) or (
+            config.delayed and not clear_prepare(net, p.to_prog[1], p.to_prog[0], p.from_prog[0], p.control[0],
+                                                 p.ack[1])):
         log_fatal("unable to prepare the connection", errno)
         return 111
     if not jail_enter(&config.jail):

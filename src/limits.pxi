@@ -45,7 +45,6 @@ cdef enum:
     SCHEMES_MAX = 16                 # signature schemes kept of a peer's list: more than we know
     TICKET_LIFETIME_MAX = 604800     # seconds: seven days (RFC 8446 section 4.6.1)
     PSK_TRIED = 4                    # tickets of one hello that a server looks at
-    TICKET_MAX = 2048                # a NewSessionTicket that a client looks at; OpenSSL's are under 300 bytes
     BINDER_MIN = 32                  # PskBinderEntry (RFC 8446 section 4.2.11)
     EARLY_MAX = 131072               # bytes of refused early data that are passed over (OpenSSL allows 16 KiB by default)
     FLIGHT_MAX = 196608              # a server's sealed flight: chain and anchors' names at their largest

@@ -94,6 +94,18 @@ cdef void net_sealed_finished(Net *net, size_t length) noexcept nogil:
         memcpy(net_rbuf + net.used, answer() + 1, <size_t>n - 1)
         net_handshake_bytes(net, net_rbuf + net.used, <size_t>n - 1)
 
+cdef bint spec_passed(Net *net, const uint8_t *header, size_t length) noexcept nogil:
+    """TLS 1.3: a change_cipher_spec for the boxes on the way is passed over (RFC 8446 section 5), before Finished.
+
+    A client does not know the version before the ServerHello; netclient.pxi refuses TLS 1.2 behind one.
+    """
+    if net.version != TLS13 and (net.config.client == NULL or net.await_ != AWAIT_SERVER_HELLO):
+        return False
+    net.specs += 1
+    if length != 1 or header[5] != 1 or net.specs > SPECS_MAX or net.message_len:
+        net_fail(net, UNEXPECTED_MESSAGE, "unexpected change_cipher_spec")
+    return True
+
 cdef void server13_record(Net *net) noexcept nogil:
     """One record of the handshake from the first ClientHello on (section 5)."""
     cdef uint8_t *header
@@ -113,9 +125,7 @@ cdef void server13_record(Net *net) noexcept nogil:
         return
     header = net_rbuf + net.used
     if kind == 20:
-        # for old boxes between us: nothing to us (section 5), but not amid a message
-        if length != 1 or header[5] != 1 or net.message_len:
-            net_fail(net, UNEXPECTED_MESSAGE, "unexpected change_cipher_spec")
+        spec_passed(net, header, length)
     elif kind == 23 and engine.in_switched:
         net_sealed_finished(net, length)
     elif kind == 23 and RECORD_HEADER + length <= server13.early_left and net.message_len == 0:
@@ -128,17 +138,6 @@ cdef void server13_record(Net *net) noexcept nogil:
         server13.early_left = 0
         net_handshake_bytes(net, header + RECORD_HEADER, length)
     net.used += RECORD_HEADER + length
-cdef bint spec_passed(Net *net, const uint8_t *header, size_t length) noexcept nogil:
-    """TLS 1.3: a change_cipher_spec for the boxes on the way is passed over (RFC 8446 section 5), before Finished.
-
-    A client does not know the version before the ServerHello; netclient.pxi refuses TLS 1.2 behind one.
-    """
-    if net.version != TLS13 and (net.config.client == NULL or net.await_ != AWAIT_SERVER_HELLO):
-        return False
-    net.specs += 1
-    if length != 1 or header[5] != 1 or net.specs > SPECS_MAX or net.message_len:
-        net_fail(net, UNEXPECTED_MESSAGE, "unexpected change_cipher_spec")
-    return True
 
 cdef void net_record(Net *net) noexcept nogil:
     """Read one record and act on it."""
