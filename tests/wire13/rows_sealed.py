@@ -154,6 +154,11 @@ def ccs(c: Client13) -> None:
     c.send_raw(c.frame(Record.CCS, b"\1"))
 
 
+def many_ccs(c: Client13) -> None:
+    """One more than is passed over (SPECS_MAX in src/limits.pxi)."""
+    c.send_raw(c.frame(Record.CCS, b"\1") * 33)
+
+
 def with_ccs(c: Client13) -> None:
     """One before each flight of ours."""
     hello = c.shared_hello(hello13(), [Group.X25519])
@@ -238,6 +243,7 @@ ROWS: list[Row13] = [
     Row13("unknown-inner-type", begun(inner(b"x\x18")), Ends.REFUSED, UNEXPECTED, "RFC 8446 5"),
     Row13("ccs-sealed", begun(inner(b"\1\x14")), Ends.REFUSED, UNEXPECTED, "RFC 8446 5"),
     Row13("ccs-of-2", begun(clear(Record.CCS, b"\2")), Ends.REFUSED, UNEXPECTED, "RFC 8446 5"),
+    Row13("ccs-without-end", begun(many_ccs), Ends.REFUSED, UNEXPECTED, "RFC 8446 5"),
     Row13("ccs-long", begun(clear(Record.CCS, b"\1\1")), Ends.REFUSED, UNEXPECTED, "RFC 8446 5"),
     Row13("unknown-record-type", begun(clear(24, b"\1")), Ends.REFUSED, UNEXPECTED, "RFC 8446 5.1"),
     Row13(
