@@ -199,7 +199,8 @@ def test_private_key_is_wiped_after_signing(
         watch.wait_stop()
         held = Image(found.key).find(secret_)
         parts = ("p", "q", "dp", "dq", "qinv") if own == "rsa" else ("d",)
-        assert {f"{part} big-endian[0:]" for part in parts} <= held.keys(), f"only {list(held)}"
+        # not the first piece, where a number may begin with a zero that is not kept
+        assert {f"{part} big-endian[16:]" for part in parts} <= held.keys(), f"only {list(held)}"
         nothing(Image(found.net), secret_, "net")
         watch.go_on()
         server.read_flight()
