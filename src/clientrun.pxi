@@ -103,7 +103,7 @@ cdef bint client_discard(Net *net) noexcept nogil:
 cdef void client_run_loop(Net *net) noexcept nogil:
     """Relay until net.end says why it is over."""
     cdef Ring *r = &net.ring
-    cdef bint moved
+    cdef bint moved, delivered
     cdef int64_t until
     net_begin(net)
     while not net_over(net):
@@ -125,7 +125,8 @@ cdef void client_run_loop(Net *net) noexcept nogil:
             if net.output_shut and net.prog_done:
                 net.end = END_OUTPUT
                 break
-        if client_delivered(net):
+        delivered = client_delivered(net)
+        if delivered:
             net.port_ready = True               # key has told of the last record before it moved its cursor
             if net_port(net) or net_over(net):
                 continue
@@ -139,8 +140,8 @@ cdef void client_run_loop(Net *net) noexcept nogil:
                 net.end = END_OUTPUT
                 break
         until = net_rest_until(net, now_ms(), until)
-        ring_sleeping(r)
-        if not net_may_move(net) and not client_output_sent(net):
+        ring_sleeping(r, net_wants(net))
+        if not net_may_move(net) and not client_output_sent(net) and client_delivered(net) == delivered:
             net_sleep(net, until)
         ring_awake(r)
 

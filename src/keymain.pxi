@@ -149,7 +149,7 @@ cdef void key_run(Key *k) noexcept nogil:
     cdef KeyRun *r = &key_pump
     cdef epoll_event events[4]
     cdef bint moved
-    cdef size_t room
+    cdef size_t wants
     cdef int i, n
     while True:
         moved = False
@@ -162,10 +162,9 @@ cdef void key_run(Key *k) noexcept nogil:
             moved = key_output(k) or moved
         if moved:
             continue
-        ring_sleeping(&k.ring)
-        room = ring_room(&k.ring)
-        if (not r.paused and not r.pending_num and ring_available(&k.ring)) \
-                or ((r.want_room or r.control_len) and room >= SLOT):
+        wants = SLOT if r.control_len else (RING_SIZE // 2 if r.want_room else 0)
+        ring_sleeping(&k.ring, wants)
+        if (not r.paused and not r.pending_num and ring_available(&k.ring)) or (wants and ring_room(&k.ring) >= wants):
             ring_awake(&k.ring)
             continue
         n = epoll_wait(r.epoll, events, 4, -1 if r.rested else REST_MS)

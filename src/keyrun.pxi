@@ -21,6 +21,8 @@ cdef struct KeyRun:
     bint update_due             # TLS 1.3: our own KeyUpdate goes before the next application data (section 4.6.3)
     bint dropping               # read and drop prog's stdout
     bint want_room              # output waits for room in the ring
+    bint in_wide                # prog's pipes hold more than they did at first
+    bint out_wide
     size_t first                # bytes of prog's that still go out in small records
     int empty_records
     size_t pending              # opened records not yet written to prog: spans, and the ring bytes they came from
@@ -53,6 +55,14 @@ cdef bint key_loop_prepare(Key *k, int wake, int prog_in, int prog_out) noexcept
     return (r.epoll >= 0 and nonblocking(prog_in) and nonblocking(prog_out)
             and watch(r.epoll, k.port, EPOLLIN, EV_PORT) and watch(r.epoll, wake, EPOLLIN, EV_WAKE)
             and watch(r.epoll, prog_in, EPOLLOUT, EV_IN) and watch(r.epoll, prog_out, EPOLLIN, EV_OUT))
+
+cdef bint pipe_widen(int fd, bint *done) noexcept nogil:
+    """Once, where a pipe turns out to be what others wait for: room for what is written while it is read. True when
+    it holds more now; the limit that an account has may forbid that (pipe(7))."""
+    if done[0]:
+        return False
+    done[0] = True
+    return fcntl(fd, F_SETPIPE_SZ, PIPE_WIDE) > 0
 
 cdef void key_close_input(KeyRun *r) noexcept nogil:
     if r.prog_in >= 0:
@@ -147,9 +157,7 @@ cdef bint key_control(Key *k) noexcept nogil:
     memcpy(r.out_slots[0] + start, r.control + 1, r.control_len - 1)
     key_seal_slot(k, r.out_slots[0], start, r.control[0], r.control_len - 1)
     r.control_len = 0
-    # the record first, then the count that says it is there, then the wake-up for both
-    bw_store_u64(&k.ring.mine.head, k.ring.head)
-    bw_store_u64(&k.ring.mine.seals, k.ring.mine.seals + 1)
+    k.ring.seals += 1
     ring_publish(&k.ring)
     return True
 
@@ -198,6 +206,8 @@ cdef bint key_flush(Key *k, uint64_t at) noexcept nogil:
             if errno == EINTR:
                 continue
             if errno == EAGAIN:
+                if pipe_widen(r.prog_in, &r.in_wide):
+                    continue
                 r.in_ready = False
                 return False
             key_close_input(r)
@@ -324,6 +334,8 @@ cdef bint key_output(Key *k) noexcept nogil:
         if port_send(k.port, BW_EV_OUTPUT_END, NULL, 0) < 0:
             key_end()
         return True
+    if got >= PIPE_FULL:
+        pipe_widen(r.prog_out, &r.out_wide)
     # a short read emptied the pipe: the next byte is a new edge; only an EOF that is already known is not
     r.out_ready = r.out_hangup or <size_t>got == most * <size_t>slots
     if r.dropping:

@@ -5,7 +5,9 @@ cdef enum:
     PLAINTEXT_MAX = 16384            # RFC 5246 section 6.2.1
     CIPHERTEXT_MAX = 16384 + 2048    # RFC 5246 section 6.2.3
     RING_SIZE = 262144               # one direction; 16 full records, a power of two
-    BATCH = 4                        # records that key opens or seals per system call on prog's pipe
+    PIPE_FULL = 65536                # what a pipe holds (pipe(7))
+    PIPE_WIDE = 262144               # what prog's hold once they were full: as much as the ring
+    BATCH = 8                        # records that key opens or seals per system call on prog's pipe
     SLOT = 5 + 16384 + 2048 + 107    # one record in private memory, with room before the plaintext for header and IV
     FIRST_PLAINTEXT = 1280           # of a first record: with 85 bytes around it one segment of 1500-byte packets, and
                                      # of most tunnels'; 16 are five pages, so that reads of a full pipe stay aligned

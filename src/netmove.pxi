@@ -117,7 +117,7 @@ cdef void net_flush(Net *net, int64_t until) noexcept nogil:
             break
         if bw_load_u64(&net.ring.theirs.seals) == net.seals and ring_available(&net.ring) == 0:
             break
-        ring_sleeping(&net.ring)
+        ring_sleeping(&net.ring, 0)
         if ring_available(&net.ring) == 0 or not net.out_ready:
             if bw_load_u64(&net.ring.theirs.seals) != net.seals or ring_available(&net.ring):
                 net_sleep(net, until)

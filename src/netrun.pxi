@@ -88,6 +88,12 @@ cdef bint net_may_move(Net *net) noexcept nogil:
     return (ring_available(r) > 0 and net.out_ready) or (net.in_open and net.in_ready
                                                          and net.filled - bw_load_u64(&r.theirs.tail) < RING_SIZE)
 
+cdef size_t net_wants(Net *net) noexcept nogil:
+    """Free room that net waits for: half of it where the network has more, all of it where this is the end."""
+    if net.in_open and net.in_ready:
+        return RING_SIZE // 2
+    return RING_SIZE if net.output_ended or net.notified or not net.in_open else 0
+
 cdef void net_rest(Net *net) noexcept nogil:
     """Silence for a while: what only the handshake needed, and room that waits for the next byte, goes back."""
     net.rested = True
@@ -141,7 +147,7 @@ cdef void net_run(Net *net) noexcept nogil:
             net.end = END_IDLE
             break
         until = net_rest_until(net, now, until)
-        ring_sleeping(r)
-        if not net_may_move(net):
+        ring_sleeping(r, net_wants(net))
+        if not net_may_move(net) and not net_finished(net):
             net_sleep(net, until)
         ring_awake(r)

@@ -4,13 +4,15 @@
 # second by key alone, each maps the other's read-only. A cursor counts bytes for ever and has one writer. A reader
 # takes the other side's cursor once a pass, with acquire order, and a difference above the size is fatal.
 #
-# Waking: a side that is about to sleep makes its `sleeps` odd, and even when it runs again. The other side writes to
-# its eventfd only when it reads an odd value it has not yet answered: many records, one wake-up.
+# Waking: a side that is about to sleep says in `wants` how much free room it waits for and makes its `sleeps` odd, and
+# even when it runs again. The other side writes to its eventfd only when it reads an odd value it has not yet answered
+# and has produced something or freed that much: many records, one wake-up, and none for what nobody waits for.
 
 cdef struct RingPage:
     uint64_t head           # bytes produced into the half this page belongs to
     uint64_t tail           # bytes consumed of the other half
     uint64_t sleeps         # odd: asleep or about to be
+    uint64_t wants          # asleep until this much of our half is free, 0: for what the other side produces alone
     uint64_t seals          # key only: seal operations done
 
 cdef struct Ring:
@@ -20,6 +22,7 @@ cdef struct Ring:
     const uint8_t *in_      # the half that this side consumes
     uint64_t head           # private: bytes produced, possibly not yet published
     uint64_t tail           # private: bytes consumed
+    uint64_t seals          # private: see RingPage
     uint64_t answered       # the odd value of theirs.sleeps already answered
     int wake_fd             # eventfd of the other side
 
@@ -53,24 +56,31 @@ cdef size_t ring_room(Ring *r) noexcept nogil:
     cdef uint64_t used = r.head - bw_load_u64(&r.theirs.tail)
     return <size_t>(RING_SIZE - used) if used <= RING_SIZE else RING_SIZE + 1
 
-cdef void ring_wake(Ring *r) noexcept nogil:
+cdef void ring_wake(Ring *r, bint produced) noexcept nogil:
     cdef uint64_t one = 1
-    cdef uint64_t sleeps
+    cdef uint64_t sleeps, wants
     bw_fence()
     sleeps = bw_load_u64(&r.theirs.sleeps)
-    if sleeps & 1 and sleeps != r.answered:
+    if not sleeps & 1 or sleeps == r.answered:
+        return
+    wants = bw_load_u64(&r.theirs.wants)
+    if produced or (wants and RING_SIZE - (bw_load_u64(&r.theirs.head) - r.tail) >= wants):
         r.answered = sleeps
         if write(r.wake_fd, &one, 8) < 0:
             pass
 
 cdef void ring_publish(Ring *r) noexcept nogil:
-    """Let the other side see what was produced and consumed."""
+    """Let the other side see what was produced and consumed; the count of seals says that their records are there."""
+    cdef bint produced = r.mine.head != r.head
     bw_store_u64(&r.mine.head, r.head)
     bw_store_u64(&r.mine.tail, r.tail)
-    ring_wake(r)
+    bw_store_u64(&r.mine.seals, r.seals)
+    ring_wake(r, produced)
 
-cdef void ring_sleeping(Ring *r) noexcept nogil:
-    """Announce sleep; the caller looks at the ring once more before it really sleeps."""
+cdef void ring_sleeping(Ring *r, size_t wants) noexcept nogil:
+    """Announce sleep, until something was produced for us or, not 0, this much of our half is free; the caller looks at
+    the ring once more before it really sleeps."""
+    bw_store_u64(&r.mine.wants, wants)
     bw_store_u64(&r.mine.sleeps, r.mine.sleeps | 1)
     bw_fence()
 

@@ -56,6 +56,8 @@ static const bw_call bw_calls[] = {
 	{ BW_NET, 0, SYS_epoll_ctl, 0, 0 }, { BW_NET, 0, SYS_shutdown, 0, 0 }, { BW_NET, 0, SYS_wait4, 0, 0 },
 	{ BW_NET, 0, SYS_getpeername, 0, 0 }, { BW_NET, 0, SYS_getsockname, 0, 0 },
 	{ BW_NET, 1, SYS_fcntl, 0xffffffff, F_SETSIG }, { BW_NET, 1, SYS_ioctl, 0xffffffff, TIOCOUTQ },
+	/* prog's pipes become wider */
+	{ BW_KEY, 1, SYS_fcntl, 0xffffffff, F_SETPIPE_SZ },
 	/* Python, between net's end and its own */
 	{ BW_NET, 0, SYS_futex, 0, 0 }, { BW_NET, 0, SYS_rt_sigaction, 0, 0 },
 	{ BW_NET, 0, SYS_getpid, 0, 0 }, { BW_NET, 0, SYS_gettid, 0, 0 },

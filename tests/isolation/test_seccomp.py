@@ -68,12 +68,14 @@ KEY = {
     "epoll_ctl": "libc.epoll_ctl(0, 1, 0, None)",
     "F_SETSIG": "fcntl.fcntl(read_end, 10, 0)",
 }
+NET = {"a wider pipe": "fcntl.fcntl(read_end, fcntl.F_SETPIPE_SZ, 131072)"}
 GOOD = {
     "net": ["os.read(0, 1)", "os.write(write_end, b'x')", "near.shutdown(2)", "near.getpeername()",
             "fcntl.fcntl(read_end, 10, 0)", "fcntl.ioctl(near.fileno(), termios.TIOCOUTQ, bytes(4))", "bytes(10000000)",
             "os.getrandom(8)", "there.recv(0)", "time.monotonic()", "libc.epoll_ctl(0, 1, 0, None)",
             "mmap.mmap(-1, 4096).madvise(mmap.MADV_DONTNEED)", "mmap.mmap(-1, 4096).madvise(mmap.MADV_REMOVE)"],
-    "key": ["os.read(0, 1)", "os.writev(write_end, [b'x', b'y'])", "bytes(10000000)", "there.recv(0)", "time.time()"],
+    "key": ["os.read(0, 1)", "os.writev(write_end, [b'x', b'y'])", "bytes(10000000)", "there.recv(0)", "time.time()",
+            "fcntl.fcntl(read_end, fcntl.F_SETPIPE_SZ, 131072)"],
 }  # fmt: skip
 
 
@@ -84,12 +86,12 @@ def attempt(who: str, attack: str) -> tuple[int, bytes]:
     return done.returncode, done.stdout
 
 
-ATTACKS = [*(("net", name) for name in EVERYBODY), *(("key", name) for name in EVERYBODY | KEY)]
+ATTACKS = [*(("net", name) for name in EVERYBODY | NET), *(("key", name) for name in EVERYBODY | KEY)]
 
 
 @pytest.mark.parametrize(("who", "name"), ATTACKS)
 def test_an_attack_ends_the_process(who: str, name: str) -> None:
-    assert attempt(who, (EVERYBODY | KEY)[name]) == (-signal.SIGSYS, b"")
+    assert attempt(who, (EVERYBODY | NET | KEY)[name]) == (-signal.SIGSYS, b"")
 
 
 @pytest.mark.parametrize(("who", "call"), [(who, call) for who, calls in GOOD.items() for call in calls])
