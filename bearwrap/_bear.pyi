@@ -323,11 +323,9 @@ def file_mode(path: bytes) -> int:
 def write_some(fd: int, data: bytes) -> int:
     """write(2): how many bytes were written. OSError."""
 
-def random_identity(n: int) -> bytes:
-    """n random characters of [0-9A-Za-z], 1 to 64, from getrandom(2): a name for log lines, not a secret.
-
-    ValueError when n is out of range, OSError when there is no randomness.
-    """
+def log_identity(given: bytes) -> bytes:
+    """The name of a connection in its log lines: the given one, cut when it is too long, or for b"" a random one of
+    [0-9A-Za-z] from getrandom(2): no secret."""
 
 def monotonic_ms() -> int:
     """The monotonic clock, as serve_connection takes it."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from bearwrap import _bear
 
 QUIET, FATAL, DETAIL, DEBUG, TRACING = range(5)
-ID_LENGTH = 16
-ID_LONGEST = 67
 
 
 class Log:
@@ -17,10 +15,7 @@ class Log:
     def __init__(self, name: bytes) -> None:
         self.name = name
         self.level = FATAL
-        inherited = _bear.environment_get(b"LOG_ID") or b""
-        if len(inherited) > ID_LONGEST:
-            inherited = inherited[:64] + b"..."
-        self.identity = inherited or _bear.random_identity(ID_LENGTH)
+        self.identity = _bear.log_identity(_bear.environment_get(b"LOG_ID") or b"")
         _bear.environment_set(b"LOG_ID", self.identity)
         self.apply()
 

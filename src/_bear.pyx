@@ -96,6 +96,8 @@ include "supervisor.pxi"
 include "status.pxi"
 include "serve.pxi"
 include "again.pxi"
+# tlswrapper without the interpreter
+include "cache.pxi"
 # tlswrapper-tcp
 include "resolver.pxi"
 include "dial.pxi"

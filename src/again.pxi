@@ -65,8 +65,3 @@ cdef int listener_again() noexcept nogil:
     prctl(PR_SET_NAME, <unsigned long><const char *>"bearwrap", 0, 0, 0)
     supervisor_take(&s, &settings_message.config, l)
     return serve_run(&s)
-
-cdef public int bw_program(int argc, char **argv) noexcept nogil:
-    """A native program's first call: the exit code when all is done, -1 when the interpreter is to start."""
-    program_take(argc, argv)
-    return listener_again()

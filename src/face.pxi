@@ -62,17 +62,9 @@ def write_some(int fd, bytes data):
         raise OSError(errno, "")
     return n
 
-def random_identity(int n):
-    cdef uint8_t raw[64]
-    cdef const char *alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-    cdef int i
-    if not 0 < n <= 64:
-        raise ValueError("1 to 64 characters")
-    if getrandom(raw, n, 0) != n:
-        raise OSError(errno, "getrandom failed")
-    for i in range(n):
-        raw[i] = <uint8_t>alphabet[raw[i] % 62]
-    return raw[:n]
+def log_identity(bytes given):
+    log_identify(given)
+    return <bytes>log_state.id
 
 def monotonic_ms():
     return now_ms()
@@ -132,6 +124,7 @@ def serve_connection(settings, int64_t started_ms):
     cdef char **argv = config_read(settings, &config)
     cdef int code
     with nogil:
+        cache_write(&config)
         code = connection_run(&config, started_ms)
     free(argv)
     return code

@@ -16,6 +16,8 @@ cdef enum LogLevel:
 cdef enum:
     LOG_LINE_MAX = 4096
     LOG_TEXT_MAX = 3500     # name, address and message: errno, process and identity still fit behind
+    ID_LENGTH = 16          # of a random identity
+    ID_LONGEST = 67         # of one that is inherited; more is cut to 64 and "..."
 
 cdef struct Log:
     int level
@@ -23,9 +25,24 @@ cdef struct Log:
     char id[72]
     char ip[64]
     const char *process     # net, key or prog, shown from -vv on
+    bint spoke              # a line was written
     bint s6                 # the lines of s6's tools, with the system's words for an errno
 
 cdef Log log_state
+
+cdef void log_identify(const char *given) noexcept nogil:
+    """The name of a connection in its log lines: an inherited one, or with NULL or nothing a random one."""
+    cdef uint8_t raw[ID_LENGTH]
+    cdef const char *alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    cdef int i
+    if given != NULL and given[0] != 0:
+        snprintf(log_state.id, sizeof(log_state.id), "%.64s..." if strlen(given) > ID_LONGEST else "%s", given)
+        return
+    if getrandom(raw, ID_LENGTH, 0) != ID_LENGTH:
+        memset(raw, 0, ID_LENGTH)
+    for i in range(ID_LENGTH):
+        log_state.id[i] = alphabet[raw[i] % 62]
+    log_state.id[ID_LENGTH] = 0
 
 cdef const char *errno_word(int number) noexcept nogil:
     """The original's words for an errno; 'unknown error' for one it does not list."""
@@ -108,6 +125,7 @@ cdef void log_write(int level, const char *word, int err, const char *message,
     cdef int saved = errno
     if log_state.level < level:
         return
+    log_state.spoke = True
     l.len = 0
     line_escaped(&l, log_state.name, strlen(log_state.name), LOG_TEXT_MAX)
     line_raw(&l, ": ")

@@ -1,4 +1,5 @@
-# settings - the settings of `bearwrap serve`: what its process with the interpreter leaves to the one without (again.pxi).
+# settings - what a process with the interpreter leaves to one without: `bearwrap serve` to itself (again.pxi), one
+# tlswrapper to the next (cache.pxi).
 #
 # Texts lie in one room and a field holds its place there plus one, since the other process has other addresses. prog's
 # words are the last of the program's own and are told by their number.
@@ -27,10 +28,20 @@ cdef struct Listening:      # the settings of `bearwrap serve`
     SocketPath sockets[SOCKETS_MAX]
     int sockets_num
 
+cdef struct Executable:     # which file a program was started from
+    uint64_t device
+    uint64_t inode
+    int64_t size
+    int64_t seconds         # of its last change
+    int64_t nanoseconds
+
 cdef struct Message:
     Config config           # of a server
     Listening listening
     Log log
+    Executable made_by      # of the cache alone, with the whole command line: where it lies among the texts
+    size_t line
+    int line_words
     int words               # prog's
     size_t used             # of text
     char text[TEXTS_MAX]
@@ -75,7 +86,8 @@ cdef bint each_text(Message *m, TextStep step) noexcept nogil:
     for i in range(m.listening.sockets_num):
         if not step(m, &m.listening.sockets[i].path):
             return False
-    return (step(m, &c.anchors) and step(m, &c.ticket_file) and step(m, <const char **>&c.protocols) and step(m, &c.account) and step(m, &c.jail.account) and step(m, &c.jail.directory)
+    return (step(m, &c.anchors) and step(m, &c.ticket_file) and step(m, <const char **>&c.protocols)
+            and step(m, &c.account) and step(m, &c.jail.account) and step(m, &c.jail.directory)
             and step(m, &m.listening.log_file))
 
 cdef bint settings_pack(Config *config, Listening *listening) noexcept nogil:

@@ -179,7 +179,8 @@ cdef extern from "<arpa/inet.h>" nogil:
 cdef extern from "<fcntl.h>" nogil:
     unsigned int SPLICE_F_MOVE, SPLICE_F_NONBLOCK
     ssize_t splice(int source, off_t *off_in, int sink, off_t *off_out, size_t n, unsigned int flags)
-    int O_RDONLY, O_WRONLY, O_RDWR, O_CLOEXEC, O_NONBLOCK, F_GETFL, F_SETFL, F_SETPIPE_SZ, F_SETOWN, F_SETSIG, F_DUPFD_CLOEXEC, O_ASYNC, O_NOCTTY, O_APPEND, O_CREAT
+    int O_RDONLY, O_WRONLY, O_RDWR, O_CLOEXEC, O_NONBLOCK, F_GETFL, F_SETFL, F_SETPIPE_SZ, F_SETOWN, F_SETSIG, F_DUPFD_CLOEXEC, O_ASYNC, O_NOCTTY, O_APPEND, O_CREAT, O_EXCL, O_DIRECTORY,\
+        O_NOFOLLOW
     int O_ACCMODE, F_SETFD, FD_CLOEXEC
     int fcntl(int fd, int cmd, ...)
     int open_ "open"(const char *path, int flags, ...)
@@ -206,7 +207,10 @@ cdef extern from "<sys/stat.h>" nogil:
         uint64_t st_ino
         unsigned int st_mode
         off_t st_size
+        uid_t st_uid
+        timespec st_ctim
     int fstat(int fd, stat_t *st)
+    int mkdir(const char *path, unsigned int mode)
     int fstatat(int folder, const char *path, stat_t *st, int flags)
     int AT_SYMLINK_NOFOLLOW
     int S_ISREG(unsigned int mode)
@@ -222,6 +226,8 @@ cdef extern from "<unistd.h>" nogil:
     int SEEK_SET
     int setpgid(pid_t pid, pid_t group)
     int unlink(const char *path)
+    int renameat(int folder, const char *path, int new_folder, const char *new_path)
+    int unlinkat(int folder, const char *path, int flags)
     uid_t geteuid()
     int seteuid(uid_t uid)
     int pipe2(int *fds, int flags)

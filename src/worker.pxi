@@ -121,18 +121,6 @@ cdef void worker_account(Net *net, Outcome *o, int64_t began_ms) noexcept nogil:
     if 0 < n < <int>sizeof(m) and write(2, m, <size_t>n) < 0:
         pass
 
-cdef void worker_identity() noexcept nogil:
-    """A name of its own for the connection's log lines, and prog's LOG_ID."""
-    cdef uint8_t raw[16]
-    cdef const char *alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-    cdef int i
-    if getrandom(raw, sizeof(raw), 0) != sizeof(raw):
-        return
-    for i in range(16):
-        log_state.id[i] = alphabet[raw[i] % 62]
-    log_state.id[16] = 0
-    setenv("LOG_ID", log_state.id, 1)
-
 cdef void worker_addresses(Net *net, HandOver *h) noexcept nogil:
     """Who talks to whom, as accept(2) said: the socket forgets its client when that resets it."""
     cdef sockaddr_storage sa
@@ -154,7 +142,8 @@ cdef void worker_main(Config *config, int sock) noexcept nogil:
     signal(SIGPIPE, SIG_IGN)
     signal(SIGCHLD, SIG_DFL)
     signal(SIGTERM, SIG_DFL)
-    worker_identity()
+    log_identify(NULL)
+    setenv("LOG_ID", log_state.id, 1)
     if not connection_fork(config, net, &p, sock):
         _exit(111)
     fd = socket_receive(sock, &h)

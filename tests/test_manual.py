@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bearwrap import _bear, _version, errors, logs, options
+from bearwrap import _bear, _version, errors, options
 from bearwrap.options import parse
 from bearwrap.programs import bearwrap as about
 from bearwrap.programs import tlswrapper
@@ -128,8 +128,8 @@ def test_the_limits() -> None:
         f"limited to {number('WARNINGS_MAX')} each",
         f"limited to {number('MEMORY_MAX') >> 20} MiB",
         f"less than {number('CONTROL_MAX')} bytes",
-        f"a random one of {logs.ID_LENGTH} characters",
-        f"More than {logs.ID_LONGEST} characters",
+        f"a random one of {number('ID_LENGTH')} characters",
+        f"More than {number('ID_LONGEST')} characters",
     ):
         assert text in page, text
     assert number("WARNINGS_MAX") == number("RENEGOTIATIONS_MAX")

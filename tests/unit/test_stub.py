@@ -101,7 +101,7 @@ def test_settings_are_what_the_face_reads(parameter: str) -> None:
         lambda: _bear.candidate_names(name=b"x"),
         lambda: _bear.parse_pem(text=b""),
         lambda: _bear.parse_proxy(line=b"PROXY UNKNOWN\n"),
-        lambda: _bear.random_identity(n=1),
+        lambda: _bear.log_identity(given=b""),
         lambda: _bear.check_client_hello(body=b""),
     ],
 )
@@ -119,12 +119,9 @@ def test_bytes_parameters_take_bytes_alone(wrong: object) -> None:
 
 
 def test_identities() -> None:
-    drawn = {_bear.random_identity(64) for _ in range(20)}
+    drawn = {_bear.log_identity(b"") for _ in range(20)}
     assert len(drawn) == 20
-    assert all(re.fullmatch(rb"[0-9A-Za-z]{64}", one) for one in drawn)
-    for n in (0, -1, 65):
-        with pytest.raises(ValueError, match="1 to 64"):
-            _bear.random_identity(n)
+    assert all(re.fullmatch(rb"[0-9A-Za-z]{16}", one) for one in drawn)
 
 
 def test_the_clock_is_the_monotonic_one() -> None:
