@@ -1,4 +1,5 @@
-// client PORT CA CURVES [ALPN]: two connections of Go's crypto/tls, one after the other, with one cache of sessions.
+// client PORT CA CURVES CERTIFICATE [ALPN]: two connections of Go's crypto/tls, one after the other, with one cache of
+// sessions. CERTIFICATE is a file with key and certificate, or - for none.
 // For each a line: version, suite, whether it was resumed, application protocol; then what the server said.
 package main
 
@@ -22,8 +23,16 @@ func main() {
 	config := &tls.Config{
 		RootCAs:            roots,
 		ServerName:         "localhost",
-		NextProtos:         os.Args[4:],
+		NextProtos:         os.Args[5:],
 		ClientSessionCache: tls.NewLRUClientSessionCache(4),
+	}
+	if os.Args[4] != "-" {
+		pair, err := tls.LoadX509KeyPair(os.Args[4], os.Args[4])
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		config.Certificates = []tls.Certificate{pair}
 	}
 	for _, curve := range strings.Split(os.Args[3], ",") { // Go sends a share of the first alone
 		number, _ := strconv.Atoi(curve)

@@ -4,14 +4,14 @@ Suites are chosen by the server's -c and groups by its -e, since not every clien
 which groups it has, and sends a share of the first. What a client cannot do:
 
     nss       certificates with Ed25519
-    python    more groups than one curve of NIST's; else OpenSSL's, with a share of X25519: so no retry for that
-    chromium  certificates with P-521 and Ed25519, the group secp521r1; it offers X25519 with a share, always
+    python    other groups than one curve of NIST's, or else OpenSSL's own with a share of X25519: no retry for that
+    chromium  certificates with P-521 and Ed25519; the group secp521r1; a hello without a share of X25519; a certificate
+              of its own, without a profile made before
     go        a ticket after a HelloRetryRequest, with 1.19.6 to 1.20.3: a wrong binder (its issue 59424)
 """
 
 from __future__ import annotations
 
-import hashlib
 import socket
 import ssl
 import subprocess
@@ -41,9 +41,8 @@ GROUPS = {  # by our names, those of CLIENTS
 }
 CHROMIUM_KINDS = ("rsa2048", "rsa4096", "p256", "p384")
 CHROMIUM_GROUPS = {"x25519": False, "secp256r1": True, "secp384r1": True}  # whether by a HelloRetryRequest
-RETRY_RANDOM = hashlib.sha256(b"HelloRetryRequest").digest()  # RFC 8446 section 4.1.3
 SAYS = r"""printf 'HTTP/1.0 200 OK\r\nAccess-Control-Allow-Origin: *\r\n\r\n'
-    echo "$SSL_PROTOCOL $SSL_CIPHER ${SSL_ALPN:-none}"; head -n 1"""
+    echo "$SSL_PROTOCOL $SSL_CIPHER ${SSL_ALPN:-${SSL_PEER_CERT_SUBJECT:-none}}"; head -n 1"""
 
 FETCH = """HTTP/1.0 200 OK
 Content-Type: text/html
@@ -97,6 +96,19 @@ class Clients:
         words = ["-GROUP-ALL", *(f"+{group}" for group in groups)] if groups else []
         return run([*argv, ":".join(["NORMAL:-VERS-ALL:+VERS-TLS1.3", *words]), *more, "127.0.0.1"])
 
+    def shows(self, client: str, kind: str) -> list[object]:
+        """The words with which a client has a certificate of this kind, for CN=kind, to show."""
+        pem = self.certs.client(kind, kind=kind)
+        if client == "nss":
+            bag = self.folder / "p12"
+            words = ["-export", "-in", pem, "-name", kind, "-out", bag, "-passout", "pass:x"]
+            run([require_peer("openssl"), "pkcs12", *words])
+            run([require_peer("pk12util"), "-i", bag, "-d", f"sql:{self.nss_store}", "-W", "x", "-K", ""])
+            return ["-n", kind]
+        return {
+            "openssl": ["-cert", pem], "gnutls": ["--x509certfile", pem, "--x509keyfile", pem], "curl": ["--cert", pem],
+        }.get(client, [pem])  # fmt: skip
+
     @cached_property
     def nss_store(self) -> str:
         """tstclnt's certificates: our authority."""
@@ -118,9 +130,9 @@ class Clients:
         words = ["--curves", ":".join(groups)] if groups else []
         return run([*argv, *words, *more, f"https://localhost:{port}/hello"])
 
-    def python(self, port: int, groups: Sequence[str] = ()) -> str:
+    def python(self, port: int, groups: Sequence[str] = (), certificate: Path | None = None) -> str:
         curve = groups[0] if len(groups) == 1 else None
-        context = client_context(ca=self.certs.ca, minimum=V13, maximum=V13, curve=curve)
+        context = client_context(ca=self.certs.ca, minimum=V13, maximum=V13, certificate=certificate, curve=curve)
         context.check_hostname = True
         with (
             socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as sock,
@@ -133,9 +145,10 @@ class Clients:
     def go_client(self) -> Path:
         return go_program(Path(__file__).with_name("client.go"), self.folder)
 
-    def go(self, port: int, groups: Sequence[str] = (), *protocols: str) -> str:
+    def go(self, port: int, groups: Sequence[str] = (), certificate: Path | None = None, *protocols: str) -> str:
         """Two connections."""
-        return run([self.go_client, port, self.certs.ca, ",".join(groups or ["29"]), *protocols])
+        argv = [self.go_client, port, self.certs.ca, ",".join(groups or ["29"]), certificate or "-"]
+        return run([*argv, *protocols])
 
     def chromium(self, ports: Sequence[int], folder: Path) -> str:
         """What the browser gets in one start, from one port after the other, each after its number."""

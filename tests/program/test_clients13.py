@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.certs import Certs, certificate_pem
+from tests.client.server13 import RETRY_RANDOM
 from tests.harness import Listener, Program, Wrapped, client_context, needs_root, require_peer
 from tests.isolation.connection import hooked
 from tests.servers import Tap
@@ -25,7 +26,6 @@ from .peers13 import (
     CLIENTS,
     GROUPS,
     KINDS,
-    RETRY_RANDOM,
     SUITES,
     V13,
     Clients,
@@ -37,9 +37,9 @@ from .peers13 import (
 pytestmark = needs_root
 
 
-def heard(text: str, suite: str = "CHACHA20_POLY1305_SHA256") -> int:
+def heard(text: str, suite: str = "CHACHA20_POLY1305_SHA256", subject: str = "none") -> int:
     """How often the server said what it should, and what it was told."""
-    return len(re.findall(rf"TLSv1\.3 {SUITES[suite]} none\n(?:GET /)?hello", text))
+    return len(re.findall(rf"TLSv1\.3 {SUITES[suite]} {subject}\n(?:GET /)?hello", text))
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -80,6 +80,19 @@ def test_groups(ours: Program, certs: Certs, clients: Clients, client: str, grou
         assert heard(text) == listener.codes().count(0) == (2 if client == "go" else 1), text
         assert tap.said.count(RETRY_RANDOM) == retry * heard(text)
         assert listener.wait_stderr(f", {group}, sni='localhost'")
+
+
+@pytest.mark.parametrize("retry", [False, True], ids=["share", "retry"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "ed25519"])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_client_certificates(
+    ours: Program, certs: Certs, clients: Clients, client: str, kind: str, retry: bool
+) -> None:
+    """All that -a asks for; Ed25519 is not among it."""
+    with server(ours, certs, "p256", "-e", "secp384r1", "-a", certs.client_ca) as listener, Tap(listener.port) as tap:
+        text = clients.run(client, tap.port, groups_for("secp384r1", retry), *clients.shows(client, kind))
+        assert heard(text, subject=f"CN={kind}") == listener.codes().count(0) == (2 if client == "go" else 1), text
+        assert tap.said.count(RETRY_RANDOM) == retry * listener.codes().count(0)
 
 
 def test_chromium(ours: Program, certs: Certs, clients: Clients, tmp_path: Path) -> None:
@@ -171,7 +184,7 @@ def test_alpn(
 def test_alpn_go(ours: Program, certs: Certs, clients: Clients, kind: str, version: str) -> None:
     """Go's crypto/tls verifies every kind of certificate; application protocol and the line it sent come back."""
     with server(ours, certs, kind, "-M", version, "--alpn", "foo") as listener:
-        text = clients.go(listener.port, (), "foo")
+        text = clients.go(listener.port, (), None, "foo")
         name = "TLSv1.3" if version == "tls13" else "TLSv1.2"
         assert len(re.findall(rf' false "foo"\n[^"]*\n{name} \S+ foo\nhello\n', text)) == 2, text
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.certs import Certs
+from tests.client.server13 import RETRY_RANDOM
 from tests.harness import Program, Wrapped, client_context, needs_root
 from tests.serve.listening import Serving
 from tests.servers import Tap
 
-from .peers13 import GROUPS, RETRY_RANDOM, SAYS, SUITES, V13, Clients, groups_for
+from .peers13 import GROUPS, SAYS, SUITES, V13, Clients, groups_for
 
 pytestmark = needs_root
 GROUP = "secp384r1"
