@@ -92,6 +92,41 @@ class Listener:
         os.close(self._stop_write)
 
 
+class Tap:
+    """A port that leads to `port` of loopback; `said` keeps what the server behind it says, to all its clients."""
+
+    def __init__(self, port: int) -> None:
+        self._behind = port
+        self.said = bytearray()
+
+    def __enter__(self) -> Tap:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self._threads = [threading.Thread(target=self._run, daemon=True)]
+        self._threads[0].start()
+        return self
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._socket.accept()
+                self._threads.append(threading.Thread(target=self._serve, args=(client,), daemon=True))
+                self._threads[-1].start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, socket.create_connection(("127.0.0.1", self._behind)) as server:
+            back = threading.Thread(target=_copy, args=(server, client, self.said), daemon=True)
+            back.start()
+            _copy(client, server)
+            back.join(LIMIT_S)
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)  # which ends accept()
+        for thread in self._threads:
+            thread.join(LIMIT_S)
+        self._socket.close()
+
+
 def free_port() -> int:
     """A loopback TCP port that was free a moment ago, for servers that cannot report an ephemeral one."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -228,9 +263,11 @@ def relay_port(sock: socket.socket) -> Iterator[int]:
         thread.join(LIMIT_S)
 
 
-def _copy(source: socket.socket, target: socket.socket) -> None:
+def _copy(source: socket.socket, target: socket.socket, kept: bytearray | None = None) -> None:
     with contextlib.suppress(OSError):
         while piece := source.recv(65536):
+            if kept is not None:
+                kept += piece
             target.sendall(piece)
     with contextlib.suppress(OSError):
         target.shutdown(socket.SHUT_WR)

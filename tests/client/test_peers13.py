@@ -1,59 +1,76 @@
-"""s6-tlsc and TLS 1.3 servers of others: every suite, group and kind of certificate, HelloRetryRequest, our own key."""
+"""s6-tlsc and TLS 1.3 servers of others: suites, groups and HelloRetryRequest, certificates of both sides."""
 
 from __future__ import annotations
 
+import itertools
 import re
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from tests.harness import ServerProcess, free_port, require_peer, server_process
-
 from .material import Material
 from .peers import gnutls_server, openssl_server
-from .test_peers import FETCH, LOCAL, connected, variables
+from .peers13 import ANSWERS, GROUPS, KINDS, REQUEST, SERVERS, SUITES, Servers
+from .server13 import RETRY_RANDOM
+from .test_peers import LOCAL, connected, variables
 from .tlsc import Tlsc
 
 ECHO = ["sh", "-c", 'echo abc >&7; read x <&6; echo "$x $SSL_PROTOCOL $SSL_CIPHER"']
-SUITES = ("TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256")
-KINDS = ("p256", "p384", "p521", "rsa2048", "rsa4096")
-GROUPS = {"X25519": "x25519", "P-256": "secp256r1", "P-384": "secp384r1", "P-521": "secp521r1"}
+GET = ["sh", "-c", f"printf {REQUEST!r} >&7; read x <&6 && echo \"$SSL_PROTOCOL $SSL_CIPHER $x\""]
 
 
-def group_used(run: Tlsc) -> str:
-    """What the line at -v2 says."""
-    found = re.search(r"SSL connection: TLS 1\.3, .*, (\w+), sni='localhost'", run.stderr)
-    assert found, run.stderr
-    return found[1]
+@pytest.fixture(scope="module")
+def servers(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Servers:
+    return Servers(material, tmp_path_factory.mktemp("servers"))
+
+
+@pytest.mark.parametrize(("server", "suite"), [
+    (server, suite) for at, server in enumerate(SERVERS) for suite in SUITES if SUITES[suite][at] is not None
+])  # fmt: skip
+@pytest.mark.parametrize("kind", KINDS)
+def test_suites_and_certificates(servers: Servers, material: Material, server: str, suite: str, kind: str) -> None:
+    with (
+        servers.run(server, kind, suite=suite) as tap,
+        Tlsc(["-S", *LOCAL], GET, env=variables(material), sock=connected(tap.port)) as run,
+    ):
+        assert run.wait() == 0, run.stderr
+        assert run.stdout.decode() == f"TLSv1.3 {suite} {ANSWERS[SERVERS.index(server)]}\n"
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("server", SERVERS)
+def test_groups(servers: Servers, material: Material, server: str, group: str) -> None:
+    """All but the first by a HelloRetryRequest."""
+    with (
+        servers.run(server, "p256", group=group) as tap,
+        Tlsc(["-S", "-v2", *LOCAL], GET, env=variables(material), sock=connected(tap.port)) as run,
+    ):
+        assert run.wait() == 0, run.stderr
+        assert re.search(rf"SSL connection: TLS 1\.3, .*, {group}, sni='localhost'", run.stderr), run.stderr
+        assert tap.said.count(RETRY_RANDOM) == (group != "x25519")
+
+
+@pytest.mark.parametrize("retry", [False, True], ids=["share", "retry"])
+@pytest.mark.parametrize(("server", "kind"), [
+    row for row in itertools.product(SERVERS, (*KINDS, "ed25519")) if row != ("nss", "ed25519")
+])  # fmt: skip
+def test_client_certificates(servers: Servers, material: Material, server: str, kind: str, retry: bool) -> None:
+    """A server that insists answers when it has verified ours."""
+    pem = material.certs.client("nobody", kind=kind)
+    env = {**variables(material), "KEYFILE": pem, "CERTFILE": pem}
+    with (
+        servers.run(server, "p256", group="secp384r1" if retry else "x25519", asks=True) as tap,
+        Tlsc(["-S", "-y", *LOCAL], GET, env=env, sock=connected(tap.port)) as run,
+    ):
+        assert run.wait() == 0, run.stderr
+        assert run.stdout.decode().endswith(f" {ANSWERS[SERVERS.index(server)]}\n")
+        assert tap.said.count(RETRY_RANDOM) == retry
+
+
+# --- OpenSSL ---
 
 
 def openssl(material: Material, kind: str, *words: str):  # type: ignore[no-untyped-def]
     return openssl_server(material.path(kind), "-rev", "-quiet", *words, version="-tls1_3")
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("suite", SUITES)
-def test_openssl(material: Material, kind: str, suite: str) -> None:
-    with (
-        openssl(material, kind, "-ciphersuites", suite) as server,
-        Tlsc(["-S", *LOCAL], ECHO, env=variables(material), sock=connected(server.port)) as run,
-    ):
-        assert run.wait() == 0, run.stderr
-        assert run.stdout.decode() == f"cba TLSv1.3 {suite}\n"
-
-
-@pytest.mark.parametrize("group", GROUPS)
-def test_openssl_groups(material: Material, group: str) -> None:
-    """All but the first by a HelloRetryRequest."""
-    with (
-        openssl(material, "p256", "-groups", group) as server,
-        Tlsc(["-S", "-v2", *LOCAL], ECHO, env=variables(material), sock=connected(server.port)) as run,
-    ):
-        assert run.wait() == 0, run.stderr
-        assert group_used(run) == GROUPS[group]
 
 
 @pytest.mark.parametrize("scheme", ["rsa_pss_rsae_sha256", "rsa_pss_rsae_sha384", "rsa_pss_rsae_sha512"])
@@ -109,40 +126,6 @@ def gnutls(material: Material, kind: str, priority: str, *words: str):  # type: 
     return gnutls_server(material.path(kind), *words, priority=f"NORMAL:-VERS-ALL:+VERS-TLS1.3:{priority}")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    ("cipher", "suite"), zip(("CHACHA20-POLY1305", "AES-256-GCM", "AES-128-GCM"), SUITES, strict=True)
-)
-def test_gnutls(material: Material, kind: str, cipher: str, suite: str) -> None:
-    with (
-        gnutls(material, kind, f"-CIPHER-ALL:+{cipher}", "--echo") as server,
-        Tlsc(["-S", *LOCAL], ECHO, env=variables(material), sock=connected(server.port)) as run,
-    ):
-        assert run.wait() == 0, run.stderr
-        assert run.stdout.decode() == f"abc TLSv1.3 {suite}\n"
-
-
-@pytest.mark.parametrize("group", ["X25519", "SECP256R1", "SECP384R1", "SECP521R1"])
-def test_gnutls_groups(material: Material, group: str) -> None:
-    with (
-        gnutls(material, "p256", f"-GROUP-ALL:+GROUP-{group}", "--echo") as server,
-        Tlsc(["-S", "-v2", *LOCAL], ECHO, env=variables(material), sock=connected(server.port)) as run,
-    ):
-        assert run.wait() == 0, run.stderr
-        assert group_used(run) == group.lower()
-
-
-@pytest.mark.parametrize("pair", ["ec", "rsa"])
-def test_gnutls_asks_for_a_certificate(material: Material, pair: str) -> None:
-    words = ["--echo", "--require-client-cert", "--verify-client-cert", f"--x509cafile={material.path('client_ca')}"]
-    with (
-        gnutls(material, "p256", "%COMPAT", *words) as server,
-        Tlsc(["-S", "-y", *LOCAL], ECHO, env=variables(material, pair), sock=connected(server.port)) as run,
-    ):
-        assert run.wait() == 0, run.stderr
-        assert run.stdout.startswith(b"abc TLSv1.3")
-
-
 @pytest.mark.parametrize("size", [512, 4096])
 def test_gnutls_takes_small_records(material: Material, size: int) -> None:
     """Its record_size_limit holds for what prog sends."""
@@ -152,37 +135,3 @@ def test_gnutls_takes_small_records(material: Material, size: int) -> None:
         Tlsc(["-S", *LOCAL], prog, env=variables(material), sock=connected(server.port)) as run,
     ):
         assert (run.wait(), run.stdout.strip()) == (0, b"100000"), run.stderr
-
-
-# --- NSS ---
-
-
-@contextmanager
-def nss_server(material: Material, folder: Path, kind: str, *words: str) -> Iterator[ServerProcess]:
-    """selfserv, which answers a GET with what it has got."""
-    selfserv, certutil, pk12util = (require_peer(name) for name in ("selfserv", "certutil", "pk12util"))
-    subprocess.run([certutil, "-N", "-d", folder, "--empty-password"], check=True, capture_output=True)
-    subprocess.run(
-        [require_peer("openssl"), "pkcs12", "-export", "-in", material.path(kind), "-name", "server", "-out",
-         folder / "p12", "-passout", "pass:x"], check=True, capture_output=True,
-    )  # fmt: skip
-    subprocess.run(
-        [pk12util, "-i", folder / "p12", "-d", folder, "-W", "x", "-K", ""], check=True, capture_output=True
-    )
-    port = free_port()
-    command = [selfserv, "-d", folder, "-n", "server", "-p", str(port), "-V", "tls1.3:tls1.3", "-u", *words]
-    command += ["-e", "server"] if kind.startswith("p") else []
-    with server_process(command, port) as server:
-        yield server
-
-
-@pytest.mark.parametrize("kind", ["p256", "p384", "rsa2048"])
-@pytest.mark.parametrize("groups", [(), ("-I", "P256"), ("-I", "P521")], ids=["any", "P256", "P521"])
-def test_nss(material: Material, tmp_path: Path, kind: str, groups: tuple[str, ...]) -> None:
-    with (
-        nss_server(material, tmp_path, kind, *groups) as server,
-        Tlsc(["-S", *LOCAL], FETCH, env=variables(material), sock=connected(server.port)) as run,
-    ):
-        assert run.wait() == 0, run.stderr
-        assert run.stdout.startswith(b"HTTP/1.0 200 OK")
-

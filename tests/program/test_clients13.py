@@ -1,98 +1,114 @@
-"""Real clients over TLS 1.3: suites, groups, certificates of both sides, HelloRetryRequest, resumption, ALPN."""
+"""Real clients over TLS 1.3: suites, groups, certificates of both sides, HelloRetryRequest, ALPN, ends."""
 
 from __future__ import annotations
 
-import os
+import contextlib
+import itertools
 import re
-import shutil
 import ssl
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.certs import Certs, certificate_pem
-from tests.harness import LIMIT_S, Listener, Program, Wrapped, client_context, needs_root, require_peer
+from tests.client.server13 import RETRY_RANDOM
+from tests.harness import Listener, Program, Wrapped, client_context, needs_root, require_peer
 from tests.isolation.connection import hooked
-from tests.program.test_clients import chromium
-from tests.serve.listening import Serving
+from tests.servers import Tap
 from tests.wire.names import WARNING, Alert
 from tests.wire.records import Refused
 from tests.wire13.client import Client13
 
+from .peers13 import (
+    CHROMIUM_GROUPS,
+    CHROMIUM_KINDS,
+    CLIENTS,
+    GROUPS,
+    KINDS,
+    SUITES,
+    V13,
+    Clients,
+    groups_for,
+    run,
+    server,
+)
+
 pytestmark = needs_root
-V13 = ssl.TLSVersion.TLSv1_3
-SUITES = {
-    "CHACHA20_POLY1305_SHA256": "TLS_CHACHA20_POLY1305_SHA256",
-    "AES_256_GCM_SHA384": "TLS_AES_256_GCM_SHA384",
-    "AES_128_GCM_SHA256": "TLS_AES_128_GCM_SHA256",
-}
-OPENSSL_GROUPS = {"x25519": "X25519", "secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
-GNUTLS_GROUPS = {
-    "x25519": "GROUP-X25519", "secp256r1": "GROUP-SECP256R1", "secp384r1": "GROUP-SECP384R1",
-    "secp521r1": "GROUP-SECP521R1",
-}  # fmt: skip
-KINDS = ["rsa2048", "rsa4096", "p256", "p384", "p521", "ed25519"]
 
 
-def server(program: Program, certs: Certs, kind: str, *options: str) -> Listener:
-    """A listening wrapper around a prog that says what it was told, and ends."""
-    prog = ["sh", "-c", 'echo "$SSL_PROTOCOL $SSL_CIPHER ${SSL_ALPN:-none}"; head -n 1']
-    return Listener([program.path, "-v", *options, "-f", certs.server(kind), *prog])
-
-
-def run(argv: Sequence[object], text: bytes = b"hello\n") -> str:
-    """A client that gets a line on its input; all that it says."""
-    done = subprocess.run(list(map(str, argv)), input=text, capture_output=True, timeout=3 * LIMIT_S, check=False)
-    return (done.stdout + done.stderr).decode(errors="replace")
-
-
-def openssl(listener: Listener, certs: Certs, *more: object) -> str:
-    """What s_client says, verifying the server."""
-    argv = [require_peer("openssl"), "s_client", "-connect", f"localhost:{listener.port}", "-4", "-tls1_3", "-ign_eof"]
-    return run([*argv, "-CAfile", certs.ca, "-verify_return_error", "-servername", "localhost", *more])
-
-
-def gnutls(listener: Listener, certs: Certs, priority: str, *more: object) -> str:
-    """What gnutls-cli says, verifying the server."""
-    argv = [require_peer("gnutls-cli"), "--x509cafile", certs.ca, "--priority", priority, "--sni-hostname", "localhost"]
-    return run([*argv, "--verify-hostname", "localhost", "-p", listener.port, *more, "127.0.0.1"])
+def heard(text: str, suite: str = "CHACHA20_POLY1305_SHA256", subject: str = "none") -> int:
+    """How often the server said what it should, and what it was told."""
+    return len(re.findall(rf"TLSv1\.3 {SUITES[suite]} {subject}\n(?:GET /)?hello", text))
 
 
 @pytest.mark.parametrize("suite", SUITES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_openssl(ours: Program, certs: Certs, kind: str, suite: str) -> None:
+@pytest.mark.parametrize("client", CLIENTS)
+def test_suites_and_certificates(
+    ours: Program, certs: Certs, clients: Clients, client: str, kind: str, suite: str
+) -> None:
     with server(ours, certs, kind, "-c", suite) as listener:
-        text = openssl(listener, certs)
-        assert f"TLSv1.3 {SUITES[suite]} none" in text and "hello" in text, text
-        assert listener.codes() == [0]
+        text = clients.run(client, listener.port)
+        if (client, kind) == ("nss", "ed25519"):
+            assert "SSL_ERROR_NO_CYPHER_OVERLAP" in text and listener.codes() == [111], text  # handshake_failure
+            return
+        assert heard(text, suite) == listener.codes().count(0) == (2 if client == "go" else 1), text
 
 
-@pytest.mark.parametrize("suite", SUITES)
-@pytest.mark.parametrize("kind", KINDS)
-def test_gnutls(ours: Program, certs: Certs, kind: str, suite: str) -> None:
-    with server(ours, certs, kind, "-c", suite) as listener:
-        text = gnutls(listener, certs, "NORMAL:-VERS-ALL:+VERS-TLS1.3")
-        assert f"TLSv1.3 {SUITES[suite]} none" in text and "hello" in text, text
+@pytest.mark.parametrize(
+    ("suite", "code"), list(zip(SUITES, (0x1303, 0x1302, 0x1301), strict=True))
+)
+@pytest.mark.parametrize("client", ["openssl", "nss", "curl"])
+def test_the_one_suite_of_the_client(
+    ours: Program, certs: Certs, clients: Clients, client: str, suite: str, code: int
+) -> None:
+    name = SUITES[suite]
+    words = {"openssl": ("-ciphersuites", name), "nss": ("-c", f":{code:X}"), "curl": ("--tls13-ciphers", name)}
+    with server(ours, certs, "p256") as listener:
+        text = clients.run(client, listener.port, (), *words[client])
+        assert heard(text, suite) == listener.codes().count(0) == 1, text
 
 
-@pytest.mark.parametrize("group", OPENSSL_GROUPS)
-@pytest.mark.parametrize("retry", [False, True], ids=["share", "retry"])
-def test_groups(ours: Program, certs: Certs, group: str, retry: bool) -> None:
+@pytest.mark.parametrize(("client", "group", "retry"), [
+    row for row in itertools.product(CLIENTS, GROUPS, (False, True)) if row != ("python", "x25519", True)
+])  # fmt: skip
+def test_groups(ours: Program, certs: Certs, clients: Clients, client: str, group: str, retry: bool) -> None:
     """With a share of the group, and with one of another first: a HelloRetryRequest."""
-    first = "P-384" if group == "secp256r1" else "P-256"
-    wanted = f"{first}:{OPENSSL_GROUPS[group]}" if retry else OPENSSL_GROUPS[group]
-    with server(ours, certs, "p256", "-e", group) as listener:
-        text = openssl(listener, certs, "-groups", wanted, "-msg")
-        assert "hello" in text, text
-        assert len(re.findall(r">>> TLS 1\.3, Handshake \[length \w+\], ClientHello", text)) == 1 + retry, text
+    with server(ours, certs, "p256", "-e", group) as listener, Tap(listener.port) as tap:
+        text = clients.run(client, tap.port, groups_for(group, retry))
+        assert heard(text) == listener.codes().count(0) == (2 if client == "go" else 1), text
+        assert tap.said.count(RETRY_RANDOM) == retry * heard(text)
         assert listener.wait_stderr(f", {group}, sni='localhost'")
-        other = "GROUP-SECP384R1" if group == "secp256r1" else "GROUP-SECP256R1"
-        names = f"+{other}:+{GNUTLS_GROUPS[group]}" if retry else f"+{GNUTLS_GROUPS[group]}"
-        single = ["--single-key-share"] if retry else []
-        text = gnutls(listener, certs, f"NORMAL:-VERS-ALL:+VERS-TLS1.3:-GROUP-ALL:{names}", *single)
-        assert "hello" in text, text
+
+
+@pytest.mark.parametrize("retry", [False, True], ids=["share", "retry"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "ed25519"])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_client_certificates(
+    ours: Program, certs: Certs, clients: Clients, client: str, kind: str, retry: bool
+) -> None:
+    """All that -a asks for; Ed25519 is not among it."""
+    with server(ours, certs, "p256", "-e", "secp384r1", "-a", certs.client_ca) as listener, Tap(listener.port) as tap:
+        text = clients.run(client, tap.port, groups_for("secp384r1", retry), *clients.shows(client, kind))
+        assert heard(text, subject=f"CN={kind}") == listener.codes().count(0) == (2 if client == "go" else 1), text
+        assert tap.said.count(RETRY_RANDOM) == retry * listener.codes().count(0)
+
+
+def test_chromium(ours: Program, certs: Certs, clients: Clients, tmp_path: Path) -> None:
+    """One start for all: a page fetches from a server for each suite and certificate, and from one for each group."""
+    with contextlib.ExitStack() as stack:
+        wanted, taps = {}, {}
+        for kind, suite in itertools.product(CHROMIUM_KINDS, SUITES):
+            wanted[stack.enter_context(server(ours, certs, kind, "-c", suite)).port] = SUITES[suite]
+        for group in CHROMIUM_GROUPS:
+            listener = stack.enter_context(server(ours, certs, "p256", "-e", group))
+            taps[group] = stack.enter_context(Tap(listener.port))
+            wanted[taps[group].port] = SUITES["CHACHA20_POLY1305_SHA256"]
+        text = clients.chromium(list(wanted), tmp_path)
+        for port, suite in wanted.items():
+            assert f"{port} TLSv1.3 {suite} none\nGET /hello" in text, text
+        assert {group: RETRY_RANDOM in tap.said for group, tap in taps.items()} == CHROMIUM_GROUPS
 
 
 CHOICES = [  # the files in their order, what the client verifies, whose certificate it gets (None: no handshake)
@@ -137,124 +153,6 @@ def test_ed25519_is_passed_over_before_tls_1_3(ours: Program, certs: Certs) -> N
         assert "TLSv1.2 ECDHE-ECDSA-CHACHA20-POLY1305" in text and "hello" in text, text
 
 
-def test_resumption_openssl(ours: Program, certs: Certs, tmp_path: Path) -> None:
-    session = tmp_path / "session"
-    with Serving(["-f", str(certs.server("p256"))], ["sh", "-c", "echo greetings; head -n 1"]) as serving:
-        argv = [require_peer("openssl"), "s_client", "-connect", f"127.0.0.1:{serving.port}", "-tls1_3", "-ign_eof"]
-        assert "New, TLSv1.3" in run([*argv, "-sess_out", session])
-        for _ in range(2):
-            assert "Reused, TLSv1.3" in run([*argv, "-sess_in", session])
-        assert serving.wait_counter("bearwrap_served_total", 3)["bearwrap_resumed_total"] == 2
-
-
-def test_resumption_gnutls(ours: Program, certs: Certs) -> None:
-    with Serving(["-f", str(certs.server("p256"))], ["sh", "-c", "echo greetings; head -n 1"]) as serving:
-        argv = [require_peer("gnutls-cli"), "--resume", "--insecure", "--waitresumption", "127.0.0.1"]
-        text = run([*argv, "-p", serving.port])
-        assert "*** This is a resumed session" in text, text
-
-
-def test_resumption_nss(certs: Certs, tmp_path: Path) -> None:
-    """tstclnt connects twice, verifying the server the first time."""
-    tstclnt, certutil = require_peer("tstclnt"), require_peer("certutil")
-    store, request = f"sql:{tmp_path}", tmp_path / "request"
-    for command in (["-N", "--empty-password"], ["-A", "-n", "ca", "-t", "C,,", "-i", certs.ca]):
-        run([certutil, *command, "-d", store])
-    request.write_bytes(b"hello\n")
-    with Serving(["-f", str(certs.server("p256"))], ["sh", "-c", "echo greetings; head -n 1"]) as serving:
-        argv = [tstclnt, "-h", "localhost", "-p", serving.port, "-d", store, "-4", "-V", "tls1.3:tls1.3"]
-        text = run([*argv, "-A", request, "-L", 2])
-        assert text.count("greetings\nhello\n") == 2 and "1 stateless resumes" in text, text
-        assert serving.wait_counter("bearwrap_served_total", 2)["bearwrap_resumed_total"] == 1
-
-
-def numbers(folder: Path) -> Path:
-    """A site whose page fetches four files, one after the other, and shows their sum."""
-    script = """let sum = 0; async function add() { for (let i = 0; i < 4; i++) {
-        sum += Number(await (await fetch('n' + i)).text()); document.getElementById('a').textContent = 'sum ' + sum }
-    } add()"""
-    folder.mkdir()
-    (folder / "index.html").write_text(f"<!doctype html><h1 id=a>not run</h1><script>{script}</script>")
-    for i in range(4):
-        (folder / f"n{i}").write_text(str(i + 1))
-    return folder
-
-
-def test_resumption_chromium(certs: Certs, tmp_path: Path) -> None:
-    """A connection for each file: once the browser has a ticket, it resumes."""
-    prog = [require_peer("busybox"), "httpd", "-i", "-h", numbers(tmp_path / "site")]
-    with Serving(["-f", str(certs.server("p256"))], prog) as serving:
-        done = chromium(["--dump-dom", "--virtual-time-budget=5000"], f"https://localhost:{serving.port}/", tmp_path)
-        assert b'<h1 id="a">sum 10</h1>' in done.stdout, done.stderr[-2000:]
-        assert serving.counters()["bearwrap_resumed_total"] >= 1
-
-
-def test_resumption_curl(certs: Certs, tmp_path: Path) -> None:
-    """Several addresses in one call, a connection each."""
-    prog = [require_peer("busybox"), "httpd", "-i", "-h", numbers(tmp_path / "site")]
-    with Serving(["-f", str(certs.server("rsa2048"))], prog) as serving:
-        argv = [require_peer("curl"), "-sS", "--fail", "--http1.0", "--noproxy", "*", "--cacert", certs.ca]
-        text = run([*argv, *(f"https://localhost:{serving.port}/n{i}" for i in range(4))])
-        assert text == "1234"
-        assert serving.wait_counter("bearwrap_served_total", 4)["bearwrap_resumed_total"] >= 1
-
-
-@pytest.fixture(scope="module")
-def go_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """client.go, compiled; Go is a large package, so it is no peer that must be there."""
-    go = shutil.which("go")
-    if go is None:
-        pytest.skip("no Go compiler")
-    folder = tmp_path_factory.mktemp("go")
-    env = {**os.environ, "GOCACHE": str(folder / "cache"), "GO111MODULE": "off", "GOPROXY": "off", "CGO_ENABLED": "0"}
-    source = Path(__file__).with_name("client.go")
-    subprocess.run([go, "build", "-o", folder / "client", source], env=env, check=True, timeout=300)
-    return folder / "client"
-
-
-@pytest.mark.parametrize(
-    ("kind", "version"), [(kind, v) for kind in KINDS for v in ("tls12", "tls13") if (kind, v) != ("ed25519", "tls12")]
-)
-def test_go(ours: Program, certs: Certs, go_client: Path, kind: str, version: str) -> None:
-    """Go's crypto/tls verifies every kind of certificate; application protocol and the line it sent come back."""
-    with server(ours, certs, kind, "-M", version, "--alpn", "foo") as listener:
-        lines = run([go_client, listener.port, certs.ca, 29, "foo"]).splitlines()
-        name = "TLSv1.3" if version == "tls13" else "TLSv1.2"
-        assert len(lines) == 2 and all(f'false "foo" {name}' in line for line in lines), lines
-
-
-@pytest.mark.parametrize("group", OPENSSL_GROUPS)
-def test_go_groups_and_resumption(certs: Certs, go_client: Path, group: str) -> None:
-    """A share of the group, then a ticket; a HelloRetryRequest for X25519.
-
-    Not both: Go 1.19.6 to 1.20.3 make a wrong binder after a HelloRetryRequest (its issue 59424).
-    """
-    number = {"x25519": 29, "secp256r1": 23, "secp384r1": 24, "secp521r1": 25}[group]
-    for ours in (group, "x25519"):
-        with Serving(["-e", ours, "-f", str(certs.server("p256"))], ["sh", "-c", "head -n 1"]) as serving:
-            lines = run([go_client, serving.port, certs.ca, number]).splitlines()
-            resumed = [line.split()[2] for line in lines if "a line from Go" in line]
-            assert resumed == ["false", "true"] or (ours != group and resumed[:1] == ["false"]), lines
-
-
-@pytest.mark.parametrize("kind", ["rsa2048", "p256"])
-def test_resumption_python(ours: Program, certs: Certs, tmp_path: Path, kind: str) -> None:
-    """With --ticket-keys, from one process to the next."""
-    keys = tmp_path / "keys"
-    keys.write_bytes(os.urandom(48))
-    context = client_context(minimum=V13, maximum=V13)
-    session = None
-    for turn in range(3):
-        with Wrapped(["-v", "--ticket-keys", keys, "-f", certs.server(kind)], ["echo", "hi"], program=ours) as w:
-            tls = context.wrap_socket(w.client, session=session)
-            assert tls.recv(10) == b"hi\n"
-            assert tls.session_reused == (turn > 0)
-            session = tls.session
-            tls.close()
-            assert w.wait() == 0
-            assert (", resumed" in w.texts("info")[0]) == (turn > 0)
-
-
 @pytest.mark.parametrize(("offered", "ours_", "chosen"), [
     (["h2", "http/1.1"], "h2,http/1.1", "h2"), (["h2", "http/1.1"], "http/1.1,h2", "http/1.1"),
     (["http/1.1"], "h2,http/1.1", "http/1.1"), ([], "h2", None), (["x"], "h2", "refused"),
@@ -278,6 +176,17 @@ def test_alpn(
             assert tls.selected_alpn_protocol() == chosen
             assert tls.recv(100).decode().strip() == (chosen or "unset")
         assert w.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "version"), [(kind, v) for kind in KINDS for v in ("tls12", "tls13") if (kind, v) != ("ed25519", "tls12")]
+)
+def test_alpn_go(ours: Program, certs: Certs, clients: Clients, kind: str, version: str) -> None:
+    """Go's crypto/tls verifies every kind of certificate; application protocol and the line it sent come back."""
+    with server(ours, certs, kind, "-M", version, "--alpn", "foo") as listener:
+        text = clients.go(listener.port, (), None, "foo")
+        name = "TLSv1.3" if version == "tls13" else "TLSv1.2"
+        assert len(re.findall(rf' false "foo"\n[^"]*\n{name} \S+ foo\nhello\n', text)) == 2, text
 
 
 @pytest.mark.parametrize("field", ["commonName", "emailAddress"])
