@@ -5,7 +5,7 @@
 # TESTS=tests/building         what `make test` runs; ARGS= goes to pytest as it is
 # BEARSSL=system            link the system's libbearssl instead of the vendored one
 # BEARSSL_ARCHIVE=PATH      take BearSSL's source from a local archive
-# SODIUM=no NETTLE=no       do not use libsodium; do not use nettle and GMP
+# LIBCRYPTO=no SODIUM=no NETTLE=no   do not use OpenSSL's libcrypto; libsodium; nettle and GMP
 # DEBUG=1                   address and undefined-behaviour sanitizers
 # FORM=auto                 how the programs embed Python, see build-aux/README.md; FORM=script for `make install`
 
@@ -19,7 +19,8 @@ export BEARSSL_ARCHIVE
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
-OPTIONS := $(if $(filter system,$(BEARSSL)),--use-system-bearssl) $(if $(filter no,$(SODIUM)),--without-sodium) \
+OPTIONS := $(if $(filter system,$(BEARSSL)),--use-system-bearssl) \
+	$(if $(filter no,$(LIBCRYPTO)),--without-libcrypto) $(if $(filter no,$(SODIUM)),--without-sodium) \
 	$(if $(filter no,$(NETTLE)),--without-nettle) $(if $(DEBUG),--debug) \
 	--form $(if $(filter script,$(FORM)),auto,$(FORM))
 INSTALL := $(VPY) build-aux/install.py --prefix "$(PREFIX)" $(if $(DESTDIR),--destdir "$(DESTDIR)") \

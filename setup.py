@@ -1,7 +1,7 @@
 """Build of the compiled half and of the programs; everything else stands in pyproject.toml.
 
 Options of build_ext: --use-system-bearssl (link the system's libbearssl, not the vendored one),
---without-sodium and --without-nettle (not these even if their static libraries are here), --debug (address and
+--without-libcrypto, --without-sodium and --without-nettle (not these even if their static libraries are here), --debug (address and
 undefined-behaviour sanitizers). How things are compiled is described once, in build-aux/native.py. A wheel also
 carries the native programs, if a libpython can be linked.
 """
@@ -33,24 +33,27 @@ class BuildNative(build_ext):
     user_options = [  # noqa: RUF012 (setuptools' own form)
         *build_ext.user_options,
         ("use-system-bearssl", None, "link the system's libbearssl"),
+        ("without-libcrypto", None, "do not use OpenSSL's libcrypto"),
         ("without-sodium", None, "do not use libsodium"),
         ("without-nettle", None, "do not use nettle and GMP"),
     ]
     boolean_options = [  # noqa: RUF012
-        *build_ext.boolean_options, "use-system-bearssl", "without-sodium", "without-nettle",
+        *build_ext.boolean_options, "use-system-bearssl", "without-libcrypto", "without-sodium",
+        "without-nettle",
     ]  # fmt: skip
 
     def initialize_options(self) -> None:
         """Set the defaults of our own options."""
         super().initialize_options()
         self.use_system_bearssl = False
+        self.without_libcrypto = False
         self.without_sodium = False
         self.without_nettle = False
 
     def variant(self) -> native.Variant:
         """The options as the build knows them."""
         return native.Variant(
-            sodium=not self.without_sodium, nettle=not self.without_nettle,
+            libcrypto=not self.without_libcrypto, sodium=not self.without_sodium, nettle=not self.without_nettle,
             system=bool(self.use_system_bearssl), debug=bool(self.debug),
         )  # fmt: skip
 

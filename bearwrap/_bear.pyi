@@ -48,8 +48,10 @@ class _BuildFacts(TypedDict):
 
     vendored: bool
     """BearSSL's source came with ours; False: the system's library."""
+    libcrypto: bytes
+    """OpenSSL's version, b"" when ChaCha20-Poly1305 is libsodium's or BearSSL's."""
     sodium: bytes
-    """libsodium's version, b"" when ChaCha20-Poly1305 is BearSSL's."""
+    """libsodium's version, b"" when X25519 is BearSSL's and nothing does Ed25519."""
     nettle: bytes
     """nettle's version, b"" when the P curves and RSA are BearSSL's."""
     gmp: bytes

@@ -60,6 +60,14 @@ def accepts(*flags: str) -> bool:
         return _captured(command, "int main(void){return 0;}").returncode == 0
 
 
+def succeeds(*arguments: str) -> bool:
+    """True if the compiler makes a program of these arguments, and that runs and ends with 0."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = os.path.join(folder, "probe")
+        built = _captured([*compiler(), *arguments, "-o", program]).returncode == 0
+        return built and _captured([program]).returncode == 0
+
+
 def file_name(library: str) -> str:
     """Where the compiler finds a library; empty if it does not."""
     found = _captured([*compiler(), f"-print-file-name={library}"]).stdout.strip()

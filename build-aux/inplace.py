@@ -1,6 +1,6 @@
 """Build everything in place: the extension, the native programs, the script form, the tests' program.
 
-Usage: inplace.py [--without-sodium] [--without-nettle] [--use-system-bearssl] [--debug] [--form NAME]
+Usage: inplace.py [--without-libcrypto] [--without-sodium] [--without-nettle] [--use-system-bearssl] [--debug] [--form NAME]
 
     bearwrap/_bear.*.so         the extension
     build/bin/NAME              the programs (native; the script form if no libpython can be linked)
@@ -64,6 +64,7 @@ def everything(variant: native.Variant, wanted: str) -> None:
 def main() -> int:
     """Parse the options and build under a lock."""
     parser = argparse.ArgumentParser(description="build everything in place")
+    parser.add_argument("--without-libcrypto", action="store_true", help="do not use OpenSSL's libcrypto")
     parser.add_argument("--without-sodium", action="store_true", help="do not use libsodium")
     parser.add_argument("--without-nettle", action="store_true", help="do not use nettle and GMP")
     parser.add_argument("--use-system-bearssl", action="store_true", help="link the system's libbearssl")
@@ -72,7 +73,7 @@ def main() -> int:
                         help="how the native programs embed Python")  # fmt: skip
     options = parser.parse_args()
     variant = native.Variant(
-        sodium=not options.without_sodium, nettle=not options.without_nettle,
+        libcrypto=not options.without_libcrypto, sodium=not options.without_sodium, nettle=not options.without_nettle,
         system=options.use_system_bearssl, debug=options.debug,
     )  # fmt: skip
     native.BUILD.mkdir(exist_ok=True)

@@ -29,6 +29,7 @@ SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "
 class Variant:
     """One way to compile. `hooks`: the test hooks are compiled in. `system`: link the system's libbearssl."""
 
+    libcrypto: bool = True
     sodium: bool = True
     nettle: bool = True
     system: bool = False
@@ -39,7 +40,7 @@ class Variant:
     def folder(self) -> Path:
         """Where its objects live."""
         names = [name for name in ("system", "debug", "hooks") if getattr(self, name)]
-        names += [f"no{name}" for name in ("sodium", "nettle") if not getattr(self, name)]
+        names += [f"no{name}" for name in ("libcrypto", "sodium", "nettle") if not getattr(self, name)]
         return BUILD / "obj" / ("-".join(names) or "release")
 
 
@@ -68,11 +69,26 @@ def cflags(variant: Variant) -> list[str]:
         flags += [f'-DBEARWRAP_BEARSSL_VERSION="{bearssl.version()}"', *bearssl.includes()]
     if variant.hooks:
         flags.append("-DBEARWRAP_TEST_HOOKS=1")
+    if use_libcrypto(variant):
+        flags.append("-DBEARWRAP_LIBCRYPTO=1")
     if use_sodium(variant):
         flags.append("-DBEARWRAP_SODIUM=1")
     if use_nettle(variant):
         flags.append("-DBEARWRAP_NETTLE=1")
     return flags
+
+
+@functools.cache
+def libcrypto_archive() -> str:
+    """Path of OpenSSL's static libcrypto if what chapol.c takes from it is there and does what it must, else the empty
+    string."""
+    found = cbuild.file_name("libcrypto.a")
+    return found if found and cbuild.succeeds("-O2", "-DBEARWRAP_PROBE", str(SRC / "chapol.c"), found) else ""
+
+
+def use_libcrypto(variant: Variant) -> bool:
+    """True if this variant is built with libcrypto's ChaCha20-Poly1305: wanted, and its static library is here."""
+    return variant.libcrypto and bool(libcrypto_archive())
 
 
 @functools.cache
@@ -102,6 +118,8 @@ def use_nettle(variant: Variant) -> bool:
 def sources(variant: Variant) -> list[Path]:
     """Our own hand-written C. The handshake shim needs BearSSL's inner.h, so not with the system library."""
     names = [] if variant.system else ["hs_server.c"]
+    if use_libcrypto(variant):
+        names.append("chapol.c")
     if use_nettle(variant):
         names += ["curves.c", "rsa.c"]
     return [SRC / name for name in names]
@@ -163,6 +181,8 @@ def libraries(variant: Variant) -> tuple[list[str], list[Path]]:
         folder = BUILD / ("bearssl-debug" if variant.debug else "bearssl")
         inputs.append(bearssl.library(folder, ["-g", *SANITIZE] if variant.debug else []))
         arguments.append(str(inputs[0]))
+    if use_libcrypto(variant):
+        arguments.append(libcrypto_archive())
     if use_sodium(variant):
         arguments.append(sodium_archive())
     if use_nettle(variant):

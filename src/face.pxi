@@ -80,7 +80,7 @@ def tables():
     }
 
 def build_facts():
-    return {"vendored": bool(BW_VENDORED), "sodium": bw_sodium_version(),
+    return {"vendored": bool(BW_VENDORED), "libcrypto": bw_libcrypto_version(), "sodium": bw_sodium_version(),
             "nettle": bw_nettle_version(), "gmp": bw_gmp_version()}
 
 # ---- the connection ----

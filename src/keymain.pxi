@@ -203,7 +203,7 @@ cdef void key_main(Config *config, int port, int go, uint8_t *ring_base, int wak
     if tickets_page != NULL:
         mprotect(tickets_page, PAGE, PROT_READ)
         k.tickets = tickets_page
-    if not ring_side(&k.ring, ring_base, True, wake_net) or getrandom(seed, 32, 0) != 32 or not bw_sodium_init():
+    if not ring_side(&k.ring, ring_base, True, wake_net) or getrandom(seed, 32, 0) != 32 or not bw_primitives_init():
         log_fatal("unable to start the key process", errno)
         key_end()
     br_hmac_drbg_init(&k.rng, &br_sha256_vtable, seed, 32)

@@ -4,7 +4,7 @@ def x25519(scalar, point):
     cdef _Span k = _Span(scalar)
     cdef _Span p
     cdef uint8_t out[32]
-    bw_sodium_init()
+    bw_primitives_init()
     if k.n != 32:
         raise ValueError("a scalar of 32 bytes")
     if point is None:
@@ -96,7 +96,7 @@ def sign_scheme(key, int scheme, message):
     cdef uint8_t seed[32]
     cdef uint8_t sig[SIGNATURE_MAX]
     cdef int err
-    if not bw_sodium_init() or getrandom(seed, 32, 0) != 32:
+    if not bw_primitives_init() or getrandom(seed, 32, 0) != 32:
         raise OSError(errno, "no primitives")
     br_hmac_drbg_init(&rng, &br_sha256_vtable, seed, 32)
     err = signing_key(&signing, der.p, der.n, True)
@@ -121,7 +121,7 @@ def verify_scheme(public_key, int scheme, message, signature):
     cdef _Span m = _Span(message)
     cdef _Span sig = _Span(signature)
     cdef br_x509_pkey key
-    bw_sodium_init()
+    bw_primitives_init()
     read_public_key(info, &key)
     return scheme_verify(&key, scheme, m.p, m.n, sig.p, sig.n)
 
@@ -145,7 +145,7 @@ def chacha20_poly1305(key, nonce, aad, text, bint encrypt):
     cdef uint8_t tag[16]
     if k.n != 32 or iv.n != 12:
         raise ValueError("a key of 32 bytes and a nonce of 12")
-    bw_sodium_init()
+    bw_primitives_init()
     records_engine(&engine_)
     engine_.ipoly(k.p, iv.p, data.p, data.n, a.p, a.n, tag, engine_.ichacha, encrypt)
     return bytes(out), (<char *>tag)[:16]

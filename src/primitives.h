@@ -1,5 +1,6 @@
 /*
- * primitives.h - behind BearSSL's types: ChaCha20-Poly1305 and X25519 by libsodium, the P curves and RSA by nettle.
+ * primitives.h - behind BearSSL's types: ChaCha20-Poly1305 by libcrypto, else libsodium; X25519 and Ed25519 by libsodium;
+ * the P curves and RSA by nettle.
  *
  * Each where it was found, BearSSL's own elsewhere. All are constant-time as BearSSL's are, and faster (DESIGN.md,
  * Primitives). The cipher is called for a whole record, so one poly1305 "run" does cipher and tag; the chacha20 function
@@ -14,10 +15,21 @@
 #ifdef BEARWRAP_SODIUM
 #include <string.h>
 #include <sodium.h>
-
 static int bw_sodium_init(void) { return sodium_init() >= 0; }
 static const char *bw_sodium_version(void) { return sodium_version_string(); }
+#else
+static int bw_sodium_init(void) { return 1; }
+static const char *bw_sodium_version(void) { return ""; }
+#endif
 
+#ifdef BEARWRAP_LIBCRYPTO
+#include "chapol.h"
+#else
+static void bw_chapol_init(void) { }
+static const char *bw_libcrypto_version(void) { return ""; }
+#endif
+
+#if defined BEARWRAP_SODIUM && !defined BEARWRAP_LIBCRYPTO
 static uint32_t
 bw_chacha20_run(const void *key, const void *iv, uint32_t cc, void *data, size_t len)
 {
@@ -58,6 +70,9 @@ bw_poly1305_run(const void *key, const void *iv, void *data, size_t len,
 	sodium_memzero(&state, sizeof state);
 }
 
+#endif
+
+#if defined BEARWRAP_SODIUM || defined BEARWRAP_LIBCRYPTO
 static void
 bw_set_chapol(br_ssl_engine_context *eng)
 {
@@ -65,7 +80,19 @@ bw_set_chapol(br_ssl_engine_context *eng)
 	br_ssl_engine_set_poly1305(eng, &bw_poly1305_run);
 	br_ssl_engine_set_chapol(eng, &br_sslrec_in_chapol_vtable, &br_sslrec_out_chapol_vtable);
 }
+#else
+static void bw_set_chapol(br_ssl_engine_context *eng) { br_ssl_engine_set_default_chapol(eng); }
+#endif
 
+/* Once a process, before all of the rest; 0 when it failed. */
+static int
+bw_primitives_init(void)
+{
+	bw_chapol_init();
+	return bw_sodium_init();
+}
+
+#ifdef BEARWRAP_SODIUM
 /* X25519 (RFC 7748); a point of small order gives zeros, as BearSSL's own function does. */
 static uint32_t
 bw_x25519_mul(unsigned char *G, size_t Glen, const unsigned char *x, size_t xlen, int curve)
@@ -131,9 +158,6 @@ static int bw_ed25519_sign(unsigned char *s, const void *m, size_t n, const unsi
 { (void)s; (void)m; (void)n; (void)k; return 0; }
 static int bw_ed25519_verify(const unsigned char *s, const void *m, size_t n, const unsigned char *k)
 { (void)s; (void)m; (void)n; (void)k; return 0; }
-static int bw_sodium_init(void) { return 1; }
-static const char *bw_sodium_version(void) { return ""; }
-static void bw_set_chapol(br_ssl_engine_context *eng) { br_ssl_engine_set_default_chapol(eng); }
 #define bw_x25519_mul br_ec_get_default()->mul
 #define bw_x25519_mulgen br_ec_get_default()->mulgen
 #endif
@@ -167,7 +191,7 @@ bw_ec_mulgen(unsigned char *R, const unsigned char *x, size_t xlen, int curve)
 	return curve == BR_EC_curve25519 ? bw_x25519_mulgen(R, x, xlen, curve) : bw_curve_mulgen(R, x, xlen, curve);
 }
 
-/* BearSSL's curves with the faster ones among them; bw_sodium_init comes first. */
+/* BearSSL's curves with the faster ones among them; bw_primitives_init comes first. */
 static const br_ec_impl *
 bw_ec(void)
 {

@@ -7,7 +7,8 @@ from bearssl cimport br_rsa_pkcs1_vrfy, br_rsa_public, br_rsa_public_key
 from bearssl cimport br_ssl_engine_context
 
 cdef extern from "primitives.h" nogil:
-    int bw_sodium_init()
+    int bw_primitives_init()
+    const char *bw_libcrypto_version()
     const char *bw_sodium_version()
     const char *bw_nettle_version()
     const char *bw_gmp_version()

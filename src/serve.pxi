@@ -300,7 +300,7 @@ cdef int serve_loop(Supervisor *s) noexcept nogil:
             return 111
         s.tickets_ms = now_ms() + tickets_turn_ms()
     # before the forks: what asks the processor what it can (CPUID is dear), and a table that each would make anew
-    bw_sodium_init()
+    bw_primitives_init()
     bw_ec()
     if not serve_open(s):
         log_fatal("unable to start the listener", errno)

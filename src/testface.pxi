@@ -185,7 +185,7 @@ cdef class Records:
         self.suite = suite_row(suite)
         if self.suite == NULL or version_row(version) == NULL or version > BR_TLS12:
             raise ValueError("unknown suite or version")
-        bw_sodium_init()
+        bw_primitives_init()
         records_engine(&self.eng)
         if not sodium:
             br_ssl_engine_set_default_chapol(&self.eng)

@@ -131,7 +131,7 @@ cdef class Traffic13:
         cdef const bw_suite *row = suite13_row(suite)
         if row == NULL or s.n != <Py_ssize_t>hash_size(row.prf_id):
             raise ValueError("a suite of TLS 1.3 and a secret of its hash's size")
-        bw_sodium_init()
+        bw_primitives_init()
         records_engine(&self.eng)
         if not sodium:
             br_ssl_engine_set_default_chapol(&self.eng)

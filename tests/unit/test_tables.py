@@ -349,5 +349,5 @@ def test_the_tables_are_fresh_each_time() -> None:
 def test_build_facts() -> None:
     facts = _bear.build_facts()
     assert isinstance(facts["vendored"], bool)
-    for library in ("sodium", "nettle", "gmp"):
+    for library in ("libcrypto", "sodium", "nettle", "gmp"):
         assert re.fullmatch(rb"(\d+(\.\d+)+)?", facts[library])  # type: ignore[literal-required]
