@@ -96,6 +96,7 @@ cdef struct Net:
     bint output_ended       # prog's stdout is at its end and sealed
     bint input_ended        # end-input was asked for
     bint notified           # TLS 1.3: the peer's close_notify ended its direction
+    int64_t heard_ms        # when bytes came last
     int64_t drained_ms      # after prog's exit: when a grandchild's hold on stdout ends
 
 cdef Net net_process

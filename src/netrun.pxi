@@ -74,6 +74,7 @@ cdef void net_begin(Net *net) noexcept nogil:
     net_active(net)
     net.port_ready = True
     if net.have > net.used:
+        net.heard_ms = now_ms()
         ring_copy_in(r, net_rbuf + net.used, net.have - net.used)
         net.filled = r.head
         r.head -= net.have - net.used
