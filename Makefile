@@ -65,7 +65,7 @@ soak: packages-bench ## 10,000 connections in sequence: nothing is left, nothing
 	@$(MAKE) --no-print-directory build
 	@$(VPY) bench/soak.py $(ARGS)
 
-fuzz: $(VENV)/.ready ## 200,000 wrong inputs for each parser, 1,000 wrong connections: no crash, hang or leak
+fuzz: $(VENV)/.ready ## 200,000 wrong inputs for each parser, 1,000 wrong connections a role: no crash, hang or leak
 	@$(MAKE) --no-print-directory build
 	@$(if $(DEBUG),LD_PRELOAD=$$($(or $(CC),cc) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc) \
 		$(VPY) -m fuzz $(if $(DEBUG),--any-memory --connections 0) $(ARGS)

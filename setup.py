@@ -1,9 +1,9 @@
 """Build of the compiled half and of the programs; everything else stands in pyproject.toml.
 
 Options of build_ext: --use-system-bearssl (link the system's libbearssl, not the vendored one),
---without-libcrypto, --without-sodium and --without-nettle (not these even if their static libraries are here), --debug (address and
-undefined-behaviour sanitizers). How things are compiled is described once, in build-aux/native.py. A wheel also
-carries the native programs, if a libpython can be linked.
+--without-libcrypto, --without-sodium and --without-nettle (not these even if their static libraries are here), --debug
+(address and undefined-behaviour sanitizers). How things are compiled is described once, in build-aux/native.py. A wheel
+also carries the native programs, if a libpython can be linked.
 """
 
 import shutil

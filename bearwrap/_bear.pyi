@@ -489,12 +489,12 @@ class Records:
         client_random: Buffer,
         server_random: Buffer,
         is_client: bool,
-        sodium: bool = True,
+        quick: bool = True,
     ) -> None:
         """Derive the keys of both directions (RFC 5246 section 6.3).
 
         version, suite: numbers of the tables; master: 48 bytes; randoms: 32 bytes each; is_client: seal as the client
-        does; sodium: False for BearSSL's own ChaCha20-Poly1305. ValueError for another size or number.
+        does; quick: False for BearSSL's own ChaCha20-Poly1305. ValueError for another size or number.
         """
 
     def seal(self, kind: int, plaintext: bytes) -> bytes:
@@ -729,8 +729,8 @@ class Schedule13:
 class Traffic13:
     """Record protection of one direction (RFC 8446 section 5.2), the sequence number from 0 on. Wiped when it goes."""
 
-    def __init__(self, suite: int, secret: Buffer, sodium: bool = True) -> None:
-        """Key and IV from a traffic secret; sodium: False for BearSSL's own ChaCha20-Poly1305.
+    def __init__(self, suite: int, secret: Buffer, quick: bool = True) -> None:
+        """Key and IV from a traffic secret; quick: False for BearSSL's own ChaCha20-Poly1305.
 
         ValueError for no suite of TLS 1.3, or a secret of another size than its hash's.
         """

@@ -1,6 +1,7 @@
 """Build everything in place: the extension, the native programs, the script form, the tests' program.
 
-Usage: inplace.py [--without-libcrypto] [--without-sodium] [--without-nettle] [--use-system-bearssl] [--debug] [--form NAME]
+Usage: inplace.py [--without-libcrypto] [--without-sodium] [--without-nettle] [--use-system-bearssl] [--debug]
+                  [--form NAME]
 
     bearwrap/_bear.*.so         the extension
     build/bin/NAME              the programs (native; the script form if no libpython can be linked)

@@ -17,10 +17,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import answer, flight, handshake, hello, record
+from . import answer, client, flight, handshake, hello, record
 from .watch import LEAKS, Target, Verdict, watch
 
 DEFAULT_COUNT, DEFAULT_CONNECTIONS = 200_000, 1_000
+CONNECTIONS = {"handshake": handshake, "client": client}
 MOST = 100_000_000
 PURE = {module.__name__.rpartition(".")[2]: module for module in (hello, answer, flight, record)}
 CASE_SHOWN = 2000  # bytes
@@ -30,9 +31,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m fuzz", description="Fuzz the parsers and whole connections.")
     add = parser.add_argument
     add("--count", type=int, default=DEFAULT_COUNT, metavar="N", help=f"of each parser, default {DEFAULT_COUNT:,}")
-    add("--connections", type=int, default=DEFAULT_CONNECTIONS, metavar="N", help=f"default {DEFAULT_CONNECTIONS:,}")
+    number = f"of each role, default {DEFAULT_CONNECTIONS:,}"
+    add("--connections", type=int, default=DEFAULT_CONNECTIONS, metavar="N", help=number)
     add("--seed", type=int, default=None, metavar="N", help="default another one each time")
-    add("--target", action="append", choices=[*PURE, "handshake"], metavar="NAME", help="only this one (repeatable)")
+    add("--target", action="append", choices=[*PURE, *CONNECTIONS], metavar="NAME", help="only this one (repeatable)")
     add("--first", type=int, default=0, metavar="N", help="number of the first case")
     add("--any-memory", action="store_true", help="do not judge its growth: the sanitizers keep what was freed")
     options = parser.parse_args(argv)
@@ -40,7 +42,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         parser.error(f"numbers are 0 to {MOST:,}")
     if options.seed is None:
         options.seed = secrets.randbits(32)
-    options.target = options.target or [*PURE, "handshake"]
+    options.target = options.target or [*PURE, *CONNECTIONS]
     return options
 
 
@@ -65,7 +67,7 @@ def run(target: Target, options: argparse.Namespace, count: int) -> Verdict:
         print(f"{target.name}: {count:,} cases borne in {seconds:.0f} s{memory}", flush=True)
     else:
         first, count = (numbers.start, count) if found.wrong.startswith(LEAKS) else (found.number, 1)
-        option = "connections" if target.name == "handshake" else "count"
+        option = "connections" if target.name in CONNECTIONS else "count"
         again = f"--target {target.name} --seed {seed} --first {first} --{option} {count}"
         print(f"{target.name}: case {found.number}: {found.wrong}\n  {found.case[:CASE_SHOWN].hex()}")
         print(f'  again: make fuzz ARGS="{again}"', flush=True)
@@ -78,17 +80,17 @@ def main(argv: list[str]) -> int:
     wrong = 0
     try:
         for name in options.target:
-            if name != "handshake" and options.count:
+            if name in PURE and options.count:
                 target = Target(name, PURE[name].make, PURE[name].check, inside=not options.any_memory)
                 wrong += bool(run(target, options, options.count).wrong)
-        if "handshake" in options.target and options.connections:
-            if os.geteuid() != 0:
+            elif name == "handshake" and os.geteuid() != 0:
                 print("handshake: needs root, left out", file=sys.stderr)
-                return int(wrong > 0)
-            with tempfile.TemporaryDirectory(prefix="bearwrap-fuzz-") as folder:
-                handshake.setup(Path(folder))
-                target = Target("handshake", handshake.make, handshake.check, inside=False)
-                wrong += bool(run(target, options, options.connections).wrong)
+            elif name in CONNECTIONS and options.connections:
+                module = CONNECTIONS[name]
+                with tempfile.TemporaryDirectory(prefix="bearwrap-fuzz-") as folder:
+                    module.setup(Path(folder))
+                    target = Target(name, module.make, module.check, inside=False)
+                    wrong += bool(run(target, options, options.connections).wrong)
     except KeyboardInterrupt:
         return 130
     return int(wrong > 0)

@@ -35,6 +35,7 @@ cdef enum:
     ALERT_RECORD_MAX = 96            # a sealed alert with the largest IV, MAC and padding BearSSL makes
     LINGER_QUEUED_MS = 10000         # longer, while what a client sent is not acknowledged by a peer that sends itself
     LINGER_BYTES = 65536             # ...or so many bytes, else a reset would eat the last record
+    LINGER_LOOK_MS = 20              # between two looks whether they are acknowledged, of which there is no event
     GRACE_MS = 1000                  # prog gets EOF, then so long to end, then SIGTERM; again, then SIGKILL
     LEAVING_MS = 200                    # between the end of prog's output, when it exits, and its SIGCHLD
     PROXY_MAX = 127                  # a PROXY v1 line with its LF

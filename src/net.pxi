@@ -96,6 +96,7 @@ cdef struct Net:
     bint output_ended       # prog's stdout is at its end and sealed
     bint input_ended        # end-input was asked for
     bint notified           # TLS 1.3: the peer's close_notify ended its direction
+    int64_t heard_ms        # when bytes came last
     int64_t drained_ms      # after prog's exit: when a grandchild's hold on stdout ends
 
 cdef Net net_process
@@ -273,6 +274,12 @@ cdef void net_alert_received(Net *net, int level, int number) noexcept nogil:
     if level != 1 and level != 2 and not tls13:
         net_fail(net, ILLEGAL_PARAMETER, "alert of an unknown level")
         return
+    if number == CLOSE_NOTIFY and tls13 and net.await_ == AWAIT_NOTHING:
+        # the peer's direction is at its end, ours goes on (RFC 8446 section 6.1)
+        net.in_open = False
+        net.input_ended = net.notified = True
+        port_send(net.port, BW_OP_CLOSE_INPUT, NULL, 0)
+        return
     if number == CLOSE_NOTIFY:
         net.end = END_NOTIFY
         return
@@ -281,7 +288,7 @@ cdef void net_alert_received(Net *net, int level, int number) noexcept nogil:
         log_error(m, 0)
     else:
         log_debug(m)
-    # in TLS 1.3 the level says nothing (section 6)
+    # in TLS 1.3 the level says nothing (section 6); close_notify follows user_canceled
     if number != USER_CANCELED if tls13 else level == 2:
         net.end = END_REFUSED
         net.refusal = number
@@ -289,22 +296,6 @@ cdef void net_alert_received(Net *net, int level, int number) noexcept nogil:
     net.warnings += 1
     if net.warnings > WARNINGS_MAX:
         net_fail(net, UNEXPECTED_MESSAGE, "too many warning alerts")
-
-cdef void alert13(Net *net, const uint8_t *p, size_t n) noexcept nogil:
-    """TLS 1.3: a record is one alert, and what its level says is of no account (RFC 8446 section 6)."""
-    if net.message_len:
-        net_fail(net, UNEXPECTED_MESSAGE, "alert inside a handshake message")
-    elif n != 2:
-        net_fail(net, DECODE_ERROR, "malformed alert")
-    elif p[1] == CLOSE_NOTIFY and net.await_ == AWAIT_NOTHING:
-        # the peer's direction is at its end, ours goes on (section 6.1)
-        net.in_open = False
-        net.input_ended = net.notified = True
-        port_send(net.port, BW_OP_CLOSE_INPUT, NULL, 0)
-    elif p[1] == USER_CANCELED:
-        net_alert_received(net, 1, USER_CANCELED)       # close_notify follows
-    else:
-        net_alert_received(net, 2, p[1])
 
 cdef size_t message_size(Net *net) noexcept nogil:
     """Bytes of the handshake message being collected, its header included; the header's 4 until that is here."""
@@ -321,9 +312,13 @@ cdef size_t message_take(Net *net, const uint8_t *p, size_t n) noexcept nogil:
     return k
 
 cdef void net_alerts(Net *net, const uint8_t *p, size_t n) noexcept nogil:
-    """The content of an alert record: pairs of bytes, possibly split over records (RFC 5246 section 6.2.1)."""
+    """The content of an alert record: in TLS 1.3 one alert, and whole, between messages (RFC 8446 section 5.1); before
+    it pairs of bytes, possibly split over records (RFC 5246 section 6.2.1)."""
     cdef size_t i
-    if net.version == TLS13 and n != 2:     # one alert a record, and whole (RFC 8446 section 5.1)
+    if net.version == TLS13 and net.message_len:
+        net_fail(net, UNEXPECTED_MESSAGE, "alert inside a handshake message")
+        return
+    if net.version == TLS13 and n != 2:
         net_fail(net, DECODE_ERROR, "malformed alert")
         return
     for i in range(n):

@@ -198,6 +198,9 @@ cdef void client13_hello(Net *net) noexcept nogil:
     if alert:
         net_fail(net, alert, h.why)
         return
+    if net.alert_split:                 # in TLS 1.3 no alert is (section 5.1)
+        net_fail(net, DECODE_ERROR, "malformed alert")
+        return
     if h.retry:
         client13_retry(net, &h)
         return

@@ -1,11 +1,12 @@
 # netend - the end of a connection, orderly for each side: the last alert reaches the client, prog gets EOF and,
 # if it does not end, SIGTERM and SIGKILL; no process is left, and prog's status becomes the exit code.
 
-cdef bint net_upload_queued(Net *net) noexcept nogil:
-    """A client's last bytes are not acknowledged yet: closed with bytes unread, the socket would throw them away."""
+cdef int net_upload_queued(Net *net) noexcept nogil:
+    """How much of a client's last bytes is not acknowledged yet: a reset would throw them away."""
     cdef int queued = 0
-    return (net.config.client != NULL and net.end == END_OUTPUT and ioctl(net.fd_out, TIOCOUTQ, &queued) == 0
-            and queued > 0)
+    if net.config.client != NULL and net.end == END_OUTPUT:
+        ioctl(net.fd_out, TIOCOUTQ, &queued)
+    return queued
 
 cdef void net_linger(Net *net) noexcept nogil:
     """After our last record: FIN, then read and drop, so that no reset takes that record from the peer's hands.
@@ -13,22 +14,26 @@ cdef void net_linger(Net *net) noexcept nogil:
     After an orderly end a peer that is silent is not waited for, only one that is still sending.
     """
     cdef int64_t until = now_ms() + (LINGER_MS if net.end == END_ALERT else 0)
-    cdef int64_t wait
+    cdef int64_t now, wait
     cdef size_t dropped = 0
     cdef ssize_t n
     shutdown(net.fd_out, SHUT_WR)
     while dropped < LINGER_BYTES or net_upload_queued(net):
         n = read(net.fd_in, net_rbuf, sizeof(net_rbuf))
+        now = now_ms()
         if n > 0:
             dropped += <size_t>n
+            net.heard_ms = now
             if n > ALERT_RECORD_MAX:        # more than the close_notify that answers ours
-                until = now_ms() + LINGER_MS
+                until = now + LINGER_MS
         elif n == 0 or (errno != EAGAIN and errno != EINTR):
             break
         else:
-            # a peer that was sending may go on after a pause
-            wait = until + (LINGER_QUEUED_MS if dropped and net_upload_queued(net) else 0)
-            if now_ms() >= wait:
+            wait = until
+            # a peer that was sending may go on after a pause; the end itself is not waited for
+            if now < net.heard_ms + LINGER_QUEUED_MS and net_upload_queued(net) > ALERT_RECORD_MAX:
+                wait = now + LINGER_LOOK_MS
+            if now >= wait:
                 break
             net_sleep(net, wait)
 

@@ -82,10 +82,7 @@ cdef void net_sealed_finished(Net *net, size_t length) noexcept nogil:
     elif port_reply[0] != STATUS_OK:
         net_refused_record(net, answer()[0])
     elif answer()[0] == 21:
-        if net.version == TLS13:
-            alert13(net, answer() + 1, <size_t>n - 1)
-        else:
-            net_alerts(net, answer() + 1, <size_t>n - 1)
+        net_alerts(net, answer() + 1, <size_t>n - 1)
     elif answer()[0] != 22 or n < 2 or <size_t>n - 1 > length:
         net_fail(net, UNEXPECTED_MESSAGE, "no handshake message in a sealed record")
     else:

@@ -47,12 +47,10 @@ cdef bint net_port(Net *net) noexcept nogil:
     elif port_reply[0] == BW_EV_REFUSED and n == 2:
         net_refused_record(net, answer()[0])
     elif port_reply[0] == BW_EV_OPENED and n >= 2:
-        if net.version == TLS13 and answer()[0] == 21 and n > 2:
-            alert13(net, answer() + 1, <size_t>n - 2)
-        elif net.version == TLS13 and answer()[0] == 22 and n > 2:
-            post13(net, answer() + 1, <size_t>n - 2)
-        elif answer()[0] == 21 and n > 2:
+        if answer()[0] == 21 and n > 2:
             net_alerts(net, answer() + 1, <size_t>n - 2)
+        elif answer()[0] == 22 and n > 2 and net.version == TLS13:
+            post13(net, answer() + 1, <size_t>n - 2)
         elif answer()[0] == 22 and n > 2:
             net_renegotiation(net, answer() + 1, <size_t>n - 2)
         else:
@@ -76,6 +74,7 @@ cdef void net_begin(Net *net) noexcept nogil:
     net_active(net)
     net.port_ready = True
     if net.have > net.used:
+        net.heard_ms = now_ms()
         ring_copy_in(r, net_rbuf + net.used, net.have - net.used)
         net.filled = r.head
         r.head -= net.have - net.used

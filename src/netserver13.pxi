@@ -233,6 +233,9 @@ cdef void server13_hello(Net *net, const uint8_t *body, size_t n, ClientHello *h
     if not server13.running:
         server13.running = True
         net.version = TLS13
+        if net.alert_split:             # in TLS 1.3 no alert is (section 5.1)
+            net_fail(net, DECODE_ERROR, "malformed alert")
+            return
         server13.terms.groups = net.config.groups
         server13.terms.server_order = net.config.server_order
         server13_log(h)

@@ -167,16 +167,16 @@ cdef ssize_t resolver_answer(int epoll, int fd, int64_t deadline, char *lines, b
     cdef ssize_t n
     cdef int64_t left
     while have < GETENT_BYTES:
+        left = deadline - now_ms()
+        if left <= 0:
+            set_errno(ETIMEDOUT)
+            return -1
         n = read(fd, lines + have, GETENT_BYTES - have)
         if n > 0:
             have += <size_t>n
         elif n == 0:
             break
         elif errno == EAGAIN:
-            left = deadline - now_ms()
-            if left <= 0:
-                set_errno(ETIMEDOUT)
-                return -1
             if epoll_wait(epoll, &event, 1, <int>(left if left < 60000 else 60000)) == 1 \
                     and event.data.u32 == EV_STOP:
                 stopped[0] = True

@@ -176,7 +176,7 @@ cdef class Records:
     cdef const bw_suite *suite
 
     def __cinit__(self, int version, int suite, master, client_random, server_random, bint is_client,
-                  bint sodium=True):
+                  bint quick=True):
         cdef _Span secret = _Span(master)
         cdef _Span client = _Span(client_random)
         cdef _Span server = _Span(server_random)
@@ -187,7 +187,7 @@ cdef class Records:
             raise ValueError("unknown suite or version")
         bw_primitives_init()
         records_engine(&self.eng)
-        if not sodium:
+        if not quick:
             br_ssl_engine_set_default_chapol(&self.eng)
         self.eng.session.version = version
         memcpy(self.eng.session.master_secret, secret.p, 48)

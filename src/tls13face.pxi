@@ -126,14 +126,14 @@ cdef class Traffic13:
     cdef br_ssl_engine_context eng
     cdef Traffic t
 
-    def __cinit__(self, int suite, secret, bint sodium=True):
+    def __cinit__(self, int suite, secret, bint quick=True):
         cdef _Span s = _Span(secret)
         cdef const bw_suite *row = suite13_row(suite)
         if row == NULL or s.n != <Py_ssize_t>hash_size(row.prf_id):
             raise ValueError("a suite of TLS 1.3 and a secret of its hash's size")
         bw_primitives_init()
         records_engine(&self.eng)
-        if not sodium:
+        if not quick:
             br_ssl_engine_set_default_chapol(&self.eng)
         traffic_begin(&self.t, &self.eng, row, s.p)
 

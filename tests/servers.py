@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import select
 import socket
@@ -127,10 +128,20 @@ class Tap:
         self._socket.close()
 
 
-def free_port() -> int:
-    """A loopback TCP port that was free a moment ago, for servers that cannot report an ephemeral one."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+def free_port(address: str = "127.0.0.1") -> int:
+    """A loopback TCP port that was free a moment ago, for servers that cannot report an ephemeral one.
+
+    It is below those that the kernel gives to whoever asks for any, else a test beside this one may get it meanwhile.
+    """
+    ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    for _ in range(100):
+        with (
+            contextlib.suppress(OSError),
+            socket.create_server((address, random.randrange(ephemeral // 2, ephemeral)), family=family) as probe,
+        ):
+            return int(probe.getsockname()[1])
+    raise AssertionError("no port is free")
 
 
 def wait_listening(port: int, popen: subprocess.Popen[bytes], limit_s: float = LIMIT_S) -> None:

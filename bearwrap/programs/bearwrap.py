@@ -46,8 +46,9 @@ def start(args: Sequence[bytes], log: Log) -> int:
         "BearSSL 0.6, " + ("vendored" if facts["vendored"] else "the system's (no downgrade marker in ServerHello)"),
         "ChaCha20-Poly1305: "
         + ("libcrypto " + libcrypto if libcrypto else
-           "libsodium " + sodium + " (less than half as fast)" if sodium else "BearSSL's own (about nine times slower)"),
-        "X25519, Ed25519: " + ("libsodium " + sodium if sodium else "BearSSL's own (four times slower, and no Ed25519)"),
+           f"libsodium {sodium} (less than half as fast)" if sodium else "BearSSL's own (about nine times slower)"),
+        "X25519, Ed25519: "
+        + ("libsodium " + sodium if sodium else "BearSSL's own (about four times slower, and no Ed25519)"),
         "P-256, P-384, P-521, RSA signatures: "
         + (f"nettle {nettle}, GMP {facts['gmp'].decode()}" if nettle else
            "BearSSL's own (signatures about six and two times slower)"),

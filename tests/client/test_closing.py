@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.companions.tcp import in_thread
-from tests.harness import Mailbox, duplex, ending, read_exactly, reset
+from tests.harness import Mailbox, duplex, ending, read_exactly, reset, wait_gone
 from tests.wire.names import FATAL, WARNING, Alert, Record
 from tests.wire.records import Ended
 
@@ -323,19 +323,26 @@ def test_prog_exits_while_the_peer_floods(material: Material, style: list[str]) 
 
 
 @styles
-def test_what_prog_wrote_arrives_though_the_peer_floods(material: Material, style: list[str]) -> None:
-    """A reset for what nobody reads any more must not take prog's last words out of the peer's hands."""
+@pytest.mark.parametrize("pause_s", [0, 0.3])
+def test_what_prog_wrote_arrives_though_the_peer_floods(material: Material, style: list[str], pause_s: float) -> None:
+    """A reset for what nobody reads any more must not take prog's last words out of the peer's hands.
+
+    A peer that pauses when prog ends is waited for, one that was silent is not.
+    """
     size = MIB // 2  # fits the buffers on the way, so that prog and s6-tlsc end before the peer has read any of it
-    with start(material, style, f"head -c {size} /dev/zero >&7; exit 7") as run:
+    with start(material, style, f"head -c 1 <&6; head -c {size} /dev/zero >&7; echo all; exit 7") as run:
         server = scripted(run, material)
+        server.send_data(b"x")
+        if pause_s:
+            assert run.wait_stdout("all")
+            wait_gone({run.pid}, pause_s)
 
         def flood() -> None:
             with contextlib.suppress(Ended):
                 for _ in range(400):
                     server.send_data(bytes(1 << 16))
 
-        sending = in_thread(flood)
-        sending()
+        in_thread(flood)()
         assert server.read_data(size) == bytes(size)
         assert run.wait() == 7
 

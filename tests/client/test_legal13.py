@@ -12,11 +12,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from tests.wire.messages import message, u16, vec
 from tests.wire.names import FATAL, MAX_PLAIN, WARNING, Alert, Ext, Group, Msg, Record
+from tests.wire.records import Refused
 
 from .material import Material
 from .schedule13 import CHAPOL13, GCM128, GCM256
 from .scripted import POISON, WireRow, identity, run
 from .server13 import COOKIE, ENCRYPTED_EXTENSIONS, Server13, block
+from .test_memory import hooked
 from .test_wire13 import Act, flight, row
 from .tlsc import Tlsc
 
@@ -164,6 +166,28 @@ def test_key_updates_both_ways(material: Material) -> None:
         assert server.close() == "eof"
         assert tlsc.wait() == 0
         assert tlsc.stderr == ""
+
+
+@pytest.mark.parametrize("suite", [CHAPOL13, GCM128, GCM256])
+def test_key_update_at_the_limit(material: Material, suite: int) -> None:
+    """A key that has sealed as much as it may is followed by the next (section 5.5); here after a hundred records."""
+    size, most, updates = 4_000_000, 100, 0
+    env = {"CAFILE": material.path("ca"), "BEARWRAP_TEST_RECORDS": str(most)}
+    prog = ["sh", "-c", f"head -c {size} /dev/zero >&7"]
+    with Tlsc(["-S", "-k", "localhost"], prog, env=env, executable=hooked()) as tlsc:
+        server = Server13(tlsc.peer, identity(material.path("p256").read_text()), suite=suite)
+        server.handshake()
+        with pytest.raises(Refused):  # by close_notify, before which another KeyUpdate may come
+            while True:
+                server.read_update()
+                updates += 1
+        assert [alert.description for alert in server.alerts] == [Alert.CLOSE_NOTIFY]
+        assert not any(server.data) and len(server.data) == size
+        assert updates >= size // MAX_PLAIN // most
+        kinds = bytes(frame.kind for frame in server.seen if frame.sealed)
+        assert max(map(len, kinds.split(bytes([Record.HANDSHAKE])))) + 1 < most, "with the KeyUpdate"
+        assert server.close() == "eof"
+        assert (tlsc.wait(), tlsc.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("limit", [64, 100, 1000, 16385])

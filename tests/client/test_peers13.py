@@ -11,6 +11,7 @@ from .material import Material
 from .peers import gnutls_server, openssl_server
 from .peers13 import ANSWERS, GROUPS, KINDS, REQUEST, SERVERS, SUITES, Servers
 from .server13 import RETRY_RANDOM
+from .test_memory import hooked
 from .test_peers import LOCAL, connected, variables
 from .tlsc import Tlsc
 
@@ -117,6 +118,20 @@ def test_openssl_middlebox_and_tickets(material: Material) -> None:
         Tlsc(["-S", *LOCAL], ECHO, env=variables(material), sock=connected(server.port)) as run,
     ):
         assert run.wait() == 0, run.stderr
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_openssl_follows_our_key_updates(material: Material, suite: str) -> None:
+    """A key that has sealed as much as it may is followed by the next (RFC 8446 5.5); here after a few."""
+    size = 300_000
+    prog = ["sh", "-c", f"(head -c {size} /dev/zero | tr '\\0' x >&7) & exec 7>&-; tr -d '\\n' <&6 | wc -c"]
+    env = {**variables(material), "BEARWRAP_TEST_RECORDS": "70"}
+    with (
+        openssl(material, "p256", "-ciphersuites", suite, "-msg") as server,
+        Tlsc(["-S", *LOCAL], prog, env=env, sock=connected(server.port), executable=hooked()) as run,
+    ):
+        assert (run.wait(), run.stdout.strip()) == (0, b"%d" % size), run.stderr
+        assert server.wait_output(r"(?:^<<< TLS 1\.3, Handshake .*KeyUpdate$(?s:.*)){3}")
 
 
 # --- GnuTLS ---

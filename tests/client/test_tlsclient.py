@@ -24,7 +24,7 @@ import pytest
 
 from tests.certs import Certs
 from tests.companions.tcp import black_hole, name_server, private_names
-from tests.harness import BIN, LIMIT_S, Argument, kill_marked, marked, needs_root, require_peer
+from tests.harness import BIN, LIMIT_S, Argument, free_port, kill_marked, marked, needs_root, require_peer
 from tests.procs import MARK
 
 TOOL = BIN / "s6-tlsclient"
@@ -138,12 +138,6 @@ class Runner:
 
     def close(self) -> None:
         kill_marked(self.mark)
-
-
-def closed_port(address: str = "127.0.0.1") -> int:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.create_server((address, 0), family=family) as probe:
-        return int(probe.getsockname()[1])
 
 
 # --- what prog finds ---
@@ -264,7 +258,7 @@ def test_a_host_of_another_name_is_refused(run: Runner, context: ssl.SSLContext,
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_refused(run: Runner, address: str) -> None:
-    port = closed_port(address)
+    port = free_port(address)
     done = run(address, port, *ECHO)
     warning = f"s6-tlsclient: warning: unable to connect to {address} port {port}: {REFUSED}\n"
     assert (done.code, done.stdout, done.stderr) == (111, b"", warning + UNREACHABLE)
@@ -286,7 +280,7 @@ def test_the_addresses_are_tried_in_turn(run: Runner, context: ssl.SSLContext, t
 @needs_root
 def test_no_address_is_good(run: Runner, tmp_path: Path) -> None:
     before = private_names(tmp_path, "127.71.0.1 many\n127.71.0.2 many\n")
-    port = closed_port("127.71.0.1")
+    port = free_port("127.71.0.1")
     done = run("many", port, *ECHO, before=before)
     warnings = [
         f"s6-tlsclient: warning: unable to connect to 127.71.0.{n} port {port}: {REFUSED}\n" for n in (1, 2)
@@ -330,12 +324,12 @@ def test_no_address_of_that_family(run: Runner, words: list[str]) -> None:
 
 def test_local_address_and_port(run: Runner, context: ssl.SSLContext) -> None:
     with Host(context) as host:
-        port = closed_port("127.0.0.7")
+        port = free_port("127.0.0.7")
         done = run("-i", "127.0.0.7", "-p", port, "localhost", host.port, *DUMP)
         assert done.code == 0
         assert host.came == [("127.0.0.7", port)]
         assert (done.environment()["TCPLOCALIP"], done.environment()["TCPLOCALPORT"]) == ("127.0.0.7", str(port))
-        port = closed_port()
+        port = free_port()
         assert run("-p", port, "127.0.0.1", host.port, *DUMP).code == 0
         assert host.came[1] == ("127.0.0.1", port)
 

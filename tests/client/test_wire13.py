@@ -60,6 +60,13 @@ def hello_bytes(change: Callable[[bytes], bytes]) -> Act:
     return act
 
 
+def split_alert(s: Server13) -> None:
+    """An alert's first byte, which before TLS 1.3 may have a record of its own."""
+    s.read_hello()
+    s.send(Record.ALERT, bytes([WARNING]))
+    s.send_hello(switch=False)
+
+
 def retried(then: Act, group: int = Group.SECP384R1, **fields: object) -> Act:
     """A good HelloRetryRequest and the client's second ClientHello before the fault."""
 
@@ -407,6 +414,8 @@ REFUSED = [
     row("data-early", sealed(Record.DATA, POISON), UNEXPECTED),
     row("data-inside-a-message", flight("extensions", split_around_data), UNEXPECTED),
     row("alert-inside-a-message", flight("extensions", alert_inside), UNEXPECTED),
+    row("alert-of-1-before-hello", split_alert, DECODE),
+    row("alert-of-1-after-retry", retried(split_alert), DECODE),
     row("alert-of-1", sealed(Record.ALERT, b"\2"), DECODE),
     row("alerts-coalesced", sealed(Record.ALERT, b"\1\x5a\1\x5a"), DECODE),
     row("ccs-of-another-value", specs(1, b"\2"), UNEXPECTED),

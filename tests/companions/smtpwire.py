@@ -20,8 +20,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.harness import LIMIT_S, OURS, Program, Wrapped, require_program, wait_ready
-from tests.waiting import Deadline
+from tests.harness import LIMIT_S, OURS, Program, Wrapped, proc_status, require_program, wait_ready
+from tests.waiting import Deadline, wait_taken
 
 SCRIPT = Path(__file__).with_name("scripted_smtp.py")
 ADDRESSES = {"TCPREMOTEIP": "192.0.2.1", "TCPREMOTEPORT": "1", "TCPLOCALIP": "192.0.2.2", "TCPLOCALPORT": "25"}
@@ -116,6 +116,14 @@ class Session(Wrapped):
 
     def send(self, data: bytes) -> None:
         self.client.sendall(data)
+
+    def taken(self) -> None:
+        """Wait until the program has read what was sent and waits again: what is sent now is not taken with it."""
+        wait_taken(self.client)
+        deadline = Deadline()
+        while not proc_status(self.popen.pid)["State"].startswith("S"):  # of which there is no event
+            assert not deadline.over(), "the program does not wait for more"
+            time.sleep(0.001)
 
     def reply(self, limit_s: float = LIMIT_S) -> bytes:
         """One whole reply; EOFError when the connection ends first."""

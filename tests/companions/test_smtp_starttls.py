@@ -29,7 +29,6 @@ from tests.harness import (
     run_plain,
     wait_ready,
 )
-from tests.waiting import wait_taken
 
 pytestmark = needs_root
 
@@ -177,7 +176,7 @@ def test_clear_commands_behind_starttls(session: Session, size: int) -> None:
     assert session.reply() == READY
     assert control_of(session).read_signal() == b"\0"
     session.send(stream[size:])
-    wait_taken(session.client)
+    session.taken()
     control_of(session).acknowledge()
     check_only_tls_counts(session)
 
@@ -188,7 +187,7 @@ def test_more_clear_bytes_than_one_read(session: Session, size: int) -> None:
     assert session.reply() == READY
     assert control_of(session).read_signal() == b"\0"
     session.send(b"NOOP\r\n" * 2000)
-    wait_taken(session.client)
+    session.taken()
     control_of(session).acknowledge()
     check_only_tls_counts(session)
 

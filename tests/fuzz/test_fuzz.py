@@ -13,12 +13,12 @@ from random import Random
 
 import pytest
 
-from fuzz import answer, flight, hello, record
-from fuzz.__main__ import PURE, main
+from fuzz import hello
+from fuzz.__main__ import CONNECTIONS, PURE, main
 from fuzz.watch import KIB_ALLOWED, Target, generator, watch
 from tests.harness import ROOT, needs_root
 
-CASES, CONNECTIONS = 5000, 20
+CASES, WHOLE = 5000, 20
 kept: list[bytearray] = []
 
 
@@ -34,11 +34,11 @@ def test_parsers(name: str) -> None:
     assert f"{name}: {CASES:,} cases borne" in done.stdout
 
 
-@needs_root
-def test_whole_connections() -> None:
-    done = run("--target", "handshake", "--connections", str(CONNECTIONS))
+@pytest.mark.parametrize("name", [pytest.param("handshake", marks=needs_root), "client"])
+def test_whole_connections(name: str) -> None:
+    done = run("--target", name, "--connections", str(WHOLE))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"handshake: {CONNECTIONS} cases borne" in done.stdout
+    assert f"{name}: {WHOLE} cases borne" in done.stdout
 
 
 @pytest.mark.parametrize("words", [["--count", "-1"], ["--target", "nothing"], ["--seed", "x"], ["more"]], ids=" ".join)
@@ -47,7 +47,7 @@ def test_bad_usage(words: list[str]) -> None:
     assert done.returncode == 2 and done.stderr.startswith("usage: python -m fuzz ") and not done.stdout
 
 
-@pytest.mark.parametrize("module", [hello, answer, flight, record], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [*PURE.values(), *CONNECTIONS.values()], ids=lambda module: module.__name__)
 def test_a_seed_gives_the_same_cases(module: object) -> None:
     def cases(seed: int) -> list[bytes]:
         return [module.make(generator(seed, "x", number)) for number in range(50)]  # type: ignore[attr-defined]

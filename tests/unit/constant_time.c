@@ -82,13 +82,30 @@ ed25519(void)
 	return !bw_ed25519_key(key, seed) || !bw_ed25519_sign(sig, "message", 7, key);
 }
 
+/* A key and a text that are secret; what is sealed is not. */
+static int
+chapol(unsigned length)
+{
+	static unsigned char data[16384];
+	unsigned char key[32], tag[16];
+	br_ssl_engine_context eng;
+
+	memset(key, 0x5A, sizeof key);
+	SECRET(key, sizeof key);
+	SECRET(data, length);
+	bw_set_chapol(&eng);
+	eng.ipoly(key, "nonce of 12", data, length, "additional", 10, tag, eng.ichacha, 1);
+	eng.ipoly(key, "nonce of 12", data, length, "additional", 10, tag, eng.ichacha, 0);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
 	char what[16], of[16];
 	unsigned char secret = 1;
 
-	if (argc != 2 || !bw_sodium_init()) {
+	if (argc != 2 || !bw_primitives_init()) {
 		return 2;
 	}
 	if (strcmp(argv[1], "leak") == 0) {
@@ -103,6 +120,9 @@ main(int argc, char **argv)
 	}
 	if (strcmp(what, "rsa") == 0) {
 		return rsa((unsigned)atoi(of));
+	}
+	if (strcmp(what, "chapol") == 0) {
+		return chapol((unsigned)atoi(of));
 	}
 	if (strcmp(of, "ed25519") == 0) {
 		return ed25519();

@@ -1,6 +1,6 @@
 """Operations on secrets branch on none and use none as an address: valgrind looks, at the code that is linked.
 
-Our C between BearSSL and nettle, and the libraries themselves as this machine has them, in the same static form. Two
+Our C between BearSSL and the libraries, and these as this machine has them, in the same static form. Two
 things are let through: the branches of assertions, which always go the same way (nettle is built with them), and the
 length of RSA's result, which is the signature.
 """
@@ -27,6 +27,7 @@ OPERATIONS = [
     "mul-x25519", "mulgen-x25519", *(["sign-ed25519"] if native.use_sodium(VARIANT) else []),
     *(f"{what}-{curve}" for what in ("mulgen", "mul", "sign") for curve in ("p256", "p384", "p521")),
     "rsa-1024", "rsa-2048", "rsa-3072", "rsa-4096",
+    *(f"chapol-{length}" for length in (0, 15, 100, 1000, 16384)),
 ]  # fmt: skip
 
 

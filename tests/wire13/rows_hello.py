@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 from tests.wire.messages import Hello, u16, u16s, vec
-from tests.wire.names import GREASE, TLS13, Alert, Ext, Group, Record
+from tests.wire.names import GREASE, TLS13, WARNING, Alert, Ext, Group, Record
 from tests.wire.row import ALL_GROUPS, ECDSA, RSA, Ends, fatal
 
 from .client import COOKIE, EARLY_DATA, PRE_SHARED_KEY, Client13, hello13, share
@@ -55,6 +55,28 @@ def again(change: Callable[[Hello], Hello]) -> Act:
         c.read_hello()
 
     return act
+
+
+def again_with(*records: tuple[int, bytes]) -> Act:
+    """These records in clear in place of the second hello; an empty one stands for half of that."""
+
+    def act(c: Client13) -> None:
+        hello = c.shared_hello(hello13(), [Group.X25519])
+        c.send_hello(hello)
+        c.read_hello()
+        assert c.retry is not None
+        half = c.shared_hello(hello, [c.group]).message()[:50]
+        for kind, data in records:
+            c.send(kind, data or half)
+        c.read_hello()
+
+    return act
+
+
+def split_alert(c: Client13) -> None:
+    """An alert's first byte, which before TLS 1.3 may have a record of its own."""
+    c.send(Record.ALERT, bytes([WARNING]))
+    c.start()
 
 
 def pieces(size: int) -> Act:
@@ -390,6 +412,24 @@ ROWS: list[Row13] = [
         Ends.REFUSED,
         ILLEGAL,
         "RFC 8446 4.2.10",
+        P256_ONLY,
+    ),
+    Row13("alert-of-1-first", split_alert, Ends.REFUSED, DECODE, "RFC 8446 5.1"),
+    Row13("again-alert-of-1", again_with((Record.ALERT, b"\1")), Ends.REFUSED, DECODE, "RFC 8446 5.1", P256_ONLY),
+    Row13(
+        "again-alerts-coalesced",
+        again_with((Record.ALERT, bytes([WARNING, Alert.USER_CANCELED] * 2))),
+        Ends.REFUSED,
+        DECODE,
+        "RFC 8446 5.1",
+        P256_ONLY,
+    ),
+    Row13(
+        "again-alert-inside",
+        again_with((Record.HANDSHAKE, b""), (Record.ALERT, bytes([WARNING, Alert.USER_CANCELED]))),
+        Ends.REFUSED,
+        UNEXPECTED,
+        "RFC 8446 5.1",
         P256_ONLY,
     ),
     Row13("cookie-malformed", ext(COOKIE, b"\0\0"), Ends.REFUSED, DECODE, "RFC 8446 4.2.2"),
