@@ -4,9 +4,9 @@ cdef enum:
     RECORD_HEADER = 5
     PLAINTEXT_MAX = 16384            # RFC 5246 section 6.2.1
     CIPHERTEXT_MAX = 16384 + 2048    # RFC 5246 section 6.2.3
-    RING_SIZE = 262144               # one direction; 16 full records, a power of two
+    RING_SIZE = 524288               # one direction; 31 full records, a power of two
     PIPE_FULL = 65536                # what a pipe holds (pipe(7))
-    PIPE_WIDE = 262144               # what prog's hold once they were full: as much as the ring
+    PIPE_WIDE = 262144               # what prog's hold once they were full
     BATCH = 8                        # records that key opens or seals per system call on prog's pipe
     SLOT = 5 + 16384 + 2048 + 107    # one record in private memory, with room before the plaintext for header and IV
     FIRST_PLAINTEXT = 1280           # of a first record: with 85 bytes around it one segment of 1500-byte packets, and
