@@ -73,6 +73,8 @@ cdef extern from "bearssl_block.h" nogil:
         pass
     ctypedef struct br_block_ctr_class:
         void (*init)(const br_block_ctr_class **ctx, const void *key, size_t key_len) noexcept nogil
+        uint32_t (*run)(const br_block_ctr_class *const *ctx, const void *iv, uint32_t cc, void *data,
+                        size_t len) noexcept nogil
     ctypedef union br_aes_gen_ctr_keys:
         const br_block_ctr_class *vtable
     const br_block_cbcenc_class br_aes_ct64_cbcenc_vtable
@@ -86,14 +88,6 @@ cdef extern from "bearssl_block.h" nogil:
 
 cdef extern from "bearssl_aead.h" nogil:
     ctypedef void (*br_ghash)(void *y, const void *h, const void *data, size_t len)
-    ctypedef struct br_gcm_context:
-        pass
-    void br_gcm_init(br_gcm_context *ctx, const br_block_ctr_class **bctx, br_ghash gh)
-    void br_gcm_reset(br_gcm_context *ctx, const void *iv, size_t len)
-    void br_gcm_aad_inject(br_gcm_context *ctx, const void *data, size_t len)
-    void br_gcm_flip(br_gcm_context *ctx)
-    void br_gcm_run(br_gcm_context *ctx, int encrypt, void *data, size_t len)
-    void br_gcm_get_tag(br_gcm_context *ctx, void *tag)
 
 cdef extern from "bearssl_rsa.h" nogil:
     ctypedef struct br_rsa_public_key:

@@ -9,7 +9,7 @@
 #   record_open / record_seal / record_start                        whatever protects the direction
 #   traffic_wipe(&k.sealing)
 #
-# A Traffic is never copied: its AEAD's context points into it. All is done in place, a plaintext has RECORD_HEADER
+# All is done in place, a plaintext has RECORD_HEADER
 # bytes before it and TRAFFIC_TAIL behind it. The ciphers are those that the engine context was given, asked for once a
 # connection. The receiver of records has no limit of its own: RFC 8446 gives the sender one.
 
@@ -25,7 +25,7 @@ cdef struct Traffic:
     uint8_t key[32]                     # ChaCha20's
     uint8_t iv[12]
     br_aes_gen_ctr_keys aes
-    br_gcm_context gcm
+    uint8_t h[16]                       # GHASH's
     const br_block_ctr_class *ctr
     br_ghash ghash
     br_chacha20_run chacha
@@ -42,7 +42,8 @@ cdef void traffic_keys(Traffic *t) noexcept nogil:
     t.seq = 0
     if t.suite.encryption == BW_GCM:
         t.ctr.init(&t.aes.vtable, t.key, t.suite.key_len)
-        br_gcm_init(&t.gcm, &t.aes.vtable, t.ghash)
+        memset(t.h, 0, sizeof(t.h))
+        t.ctr.run(&t.aes.vtable, t.h, 0, t.h, sizeof(t.h))
         explicit_bzero(t.key, sizeof(t.key))
 
 cdef void traffic_begin(Traffic *t, br_ssl_engine_context *e, const bw_suite *suite,
@@ -71,6 +72,23 @@ cdef void traffic_next(Traffic *t) noexcept nogil:
 cdef bint traffic_tired(Traffic *t) noexcept nogil:
     return t.suite != NULL and t.seq + RECORDS_SPARE >= t.most
 
+cdef void traffic_gcm(Traffic *t, const uint8_t *nonce, uint8_t *data, size_t n, uint8_t *tag,
+                      bint sealing) noexcept nogil:
+    """AES-GCM over a record in as few calls as it has: BearSSL's br_gcm_* make one more each for the last byte."""
+    cdef uint8_t lengths[16]
+    if sealing:
+        t.ctr.run(&t.aes.vtable, nonce, 2, data, n)
+    memset(lengths, 0, sizeof(lengths))
+    put_uint(lengths + 4, 8 * RECORD_HEADER, 4)
+    put_uint(lengths + 12, <uint32_t>(8 * n), 4)
+    memset(tag, 0, AEAD_TAG)
+    t.ghash(tag, t.h, data - RECORD_HEADER, RECORD_HEADER)      # which pads
+    t.ghash(tag, t.h, data, n)
+    t.ghash(tag, t.h, lengths, sizeof(lengths))
+    t.ctr.run(&t.aes.vtable, nonce, 1, tag, AEAD_TAG)
+    if not sealing:
+        t.ctr.run(&t.aes.vtable, nonce, 2, data, n)
+
 cdef void traffic_aead(Traffic *t, uint8_t *data, size_t n, uint8_t *tag, bint sealing) noexcept nogil:
     """Seal or open n bytes in place; the additional data is the record header before them. The tag is computed."""
     cdef uint8_t nonce[12]
@@ -82,11 +100,7 @@ cdef void traffic_aead(Traffic *t, uint8_t *data, size_t n, uint8_t *tag, bint s
     if t.suite.encryption == BW_CHAPOL:
         t.poly(t.key, nonce, data, n, data - RECORD_HEADER, RECORD_HEADER, tag, t.chacha, sealing)
         return
-    br_gcm_reset(&t.gcm, nonce, 12)
-    br_gcm_aad_inject(&t.gcm, data - RECORD_HEADER, RECORD_HEADER)
-    br_gcm_flip(&t.gcm)
-    br_gcm_run(&t.gcm, sealing, data, n)
-    br_gcm_get_tag(&t.gcm, tag)
+    traffic_gcm(t, nonce, data, n, tag, sealing)
 
 cdef uint8_t *traffic_seal(Traffic *t, int kind, uint8_t *p, size_t *n) noexcept nogil:
     """Seal n bytes at p; the record begins RECORD_HEADER before, n becomes its length. NULL when the key is spent."""
