@@ -72,7 +72,7 @@ RINGS = {
     "type 19": (37, b"\x13\x03\x03\x00\x20" + bytes(32)),
     "another version": (37, b"\x16\x03\x01\x00\x20" + bytes(32)),
     "too long": (5 + 18433, b"\x16\x03\x03\x48\x01" + bytes(18433)),
-    "head beyond the ring": ((1 << 18) + 1, b"\x16\x03\x03\x00\x20" + bytes(32)),
+    "head beyond the ring": (_bear.ring_bytes() // 2 - PAGE + 1, b"\x16\x03\x03\x00\x20" + bytes(32)),
     "head far beyond": (1 << 63, b"\x16\x03\x03\x00\x20" + bytes(32)),
     "head behind": ((1 << 64) - 1, b"\x16\x03\x03\x00\x20" + bytes(32)),
 }
@@ -226,7 +226,7 @@ class KeyProcess:
         return int(struct.unpack_from("=Q", self.ring, self.half)[0])
 
     def sealed(self) -> bytes:
-        """What key has put into the ring (its first 256 KiB)."""
+        """What key has put into the ring, once round at most."""
         at = self.half + PAGE
         return bytes(self.ring[at : at + self.sealed_head()])
 
