@@ -79,16 +79,14 @@ cdef ssize_t cache_read() noexcept nogil:
 
 cdef bint words_pack(Message *m) noexcept nogil:
     """Put all of the command line behind the texts; False when there is no room."""
-    cdef size_t n
+    cdef const char *word
     cdef int i
     m.line = m.used
     m.line_words = program_argc
     for i in range(program_argc):
-        n = strlen(program_argv[i]) + 1
-        if n > TEXTS_MAX - m.used:
+        word = program_argv[i]
+        if not text_pack(m, &word):
             return False
-        memcpy(m.text + m.used, program_argv[i], n)
-        m.used += n
     return True
 
 cdef bint words_same(Message *m) noexcept nogil:

@@ -60,8 +60,8 @@ cdef bint net_input(Net *net) noexcept nogil:
     n = readv(net.fd_in, iov, ring_spans(r.out, net.filled, RING_SIZE - <size_t>used, iov))
     if n > 0:
         net.filled += <uint64_t>n
-        net.heard_ms = now_ms()
         net_active(net)
+        net.heard_ms = net.deadline - net.config.idle_ms
         net_frame(net)
         ring_publish(r)
         return True

@@ -74,7 +74,7 @@ cdef void net_begin(Net *net) noexcept nogil:
     net_active(net)
     net.port_ready = True
     if net.have > net.used:
-        net.heard_ms = now_ms()
+        net.heard_ms = net.deadline - net.config.idle_ms
         ring_copy_in(r, net_rbuf + net.used, net.have - net.used)
         net.filled = r.head
         r.head -= net.have - net.used

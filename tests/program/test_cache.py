@@ -82,12 +82,6 @@ def test_an_inherited_identity(folder: Path, certificate: Path) -> None:
             assert f"[{used}]" in wrapped.stderr
 
 
-def touch(path: Path) -> None:
-    data = path.read_bytes()
-    path.unlink()
-    path.write_bytes(data)
-
-
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
@@ -174,5 +168,5 @@ def test_no_folder_no_cache(certificate: Path) -> None:
 
 
 def test_the_installed_program_heeds_no_variable(folder: Path, certificate: Path) -> None:
-    assert [served(folder, "-f", certificate, program=OURS) for _ in range(1)] == [False]
+    assert not served(folder, "-f", certificate, program=OURS)
     assert not folder.exists()
