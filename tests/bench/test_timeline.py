@@ -12,7 +12,7 @@ import pytest
 
 from tests.harness import ROOT, needs_root, require_peer
 
-from .tools import bench_module
+from .tools import bench_module, private_programs
 
 timeline, tracing = bench_module("timeline"), bench_module("tracing")
 Event = tracing.Event
@@ -133,9 +133,10 @@ def test_the_table_names_functions_that_there_are() -> None:
 
 
 @needs_root
-def test_real_connections(tmp_path: Path) -> None:
-    """Of one peer after the other, as in a run."""
+def test_real_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one peer after the other, as in a run, and of programs of its own: each probe is in every process of a file."""
     require_peer("tcpserver")
+    monkeypatch.setenv("BEARWRAP_BIN", str(private_programs(tmp_path)))
     measures, peers, prepare = map(bench_module, ("measures", "peers", "prepare"))
     settings = measures.Settings(prepare.find_tools(tmp_path), prepare.make_certificates(tmp_path), tmp_path, 0.1)
     for name in timeline.PEERS_TRACED:

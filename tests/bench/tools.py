@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tests.harness import ROOT
+from tests.harness import BIN, ROOT
 
 BENCH = ROOT / "bench"
 
@@ -18,6 +20,11 @@ def bench_module(name: str) -> ModuleType:
     if str(BENCH) not in sys.path:
         sys.path.append(str(BENCH))
     return importlib.import_module(name)
+
+
+def private_programs(top: Path) -> Path:
+    """top/bin, a copy of the programs whose pages and probes no other test's processes share."""
+    return Path(shutil.copytree(BIN, top / "bin", symlinks=True))
 
 
 measures = bench_module("measures")
