@@ -134,7 +134,7 @@ def test_the_table_names_functions_that_there_are() -> None:
 
 @needs_root
 def test_real_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of one peer after the other, as in a run, and of programs of its own: each probe is in every process of a file."""
+    """Of one peer after the other, as in a run, with programs of its own: a probe is in every process of a file."""
     require_peer("tcpserver")
     monkeypatch.setenv("BEARWRAP_BIN", str(private_programs(tmp_path)))
     measures, peers, prepare = map(bench_module, ("measures", "peers", "prepare"))
