@@ -84,9 +84,11 @@ class BuildPrograms(build_scripts):
         folder.mkdir(parents=True, exist_ok=True)
         made = native.BUILD / "wheel"
         try:
-            if inplace.programs(extension.variant(), made, "auto", package.resolve()):
+            if inplace.programs(extension.variant(), made / "bin", "auto", package.resolve()):
                 for name in inplace.PROGRAMS:
-                    shutil.copy(made / name, folder / name)
+                    shutil.copy(made / "bin" / name, folder / name)
+                listeners = [str(path) for path in (made / "lib" / "bearwrap").glob("listener-*")]
+                self.distribution.data_files.append(("lib/bearwrap", listeners))
         except cbuild.BuildError as error:
             raise SystemExit(f"error: {error}") from None
 

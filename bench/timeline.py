@@ -8,6 +8,7 @@ the same connections without it stand beside.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from statistics import median
@@ -166,7 +167,9 @@ def watch(peer: Peer, settings: Settings, count: int, table: Table) -> Iterator[
                 marks = one(load, server.port)
                 table.untraced.append(marks["first_byte"] - marks[BEGIN])
                 yield
-            with Tracer(binary, wanted(), folder) as tracer:
+            # `bearwrap serve` has become another program by now
+            program = binary if peer.per_connection else os.path.realpath(f"/proc/{server.pid}/exe")
+            with Tracer(program, wanted(), folder) as tracer:
                 table.missing = tracer.missing
                 for _ in range(count):
                     server.settle()

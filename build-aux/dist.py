@@ -67,6 +67,9 @@ def main() -> int:
             if path.exists():
                 run([str(path), *(["bench", "--list"] if program == "bearwrap" else ["--version"])])
                 print(f"dist: {program} runs from the wheel", flush=True)
+                for listener in (fresh / "lib" / "bearwrap").glob("listener-*"):
+                    if not os.access(listener, os.X_OK):
+                        raise SystemExit(f"error: {listener.name} cannot be run as the wheel installs it")
             else:
                 print(f"dist: no native {program} in the wheel (no libpython to link)", flush=True)
     for path in sorted(DIST.iterdir()):

@@ -6,7 +6,8 @@ Usage: inplace.py [--without-libcrypto] [--without-sodium] [--without-nettle] [-
     bearwrap/_bear.*.so         the extension
     build/bin/NAME              the programs (native; the script form if no libpython can be linked)
     build/bin-script/NAME       the script form
-    build/test/NAME             the programs with the test hooks compiled in
+    build/lib/bearwrap/         the listener of `bearwrap serve`, beside native programs that are static
+    build/hooks/                the same with the test hooks compiled in: bin/NAME, lib/bearwrap/
 
 A second run that finds nothing changed takes a fraction of a second. Two runs at once wait for each other.
 """
@@ -33,7 +34,7 @@ PROGRAMS = ["tlswrapper", "tlswrapper-tcp", "tlswrapper-smtp", "s6-tlsc", "s6-tl
 
 
 def programs(variant: native.Variant, folder: Path, wanted: str, package: Path = native.ROOT) -> bool:
-    """Build the native programs into a folder; False if no libpython can be linked."""
+    """Build the native programs into a folder, the listener beside it; False if no libpython can be linked."""
     builder = launcher.Launcher(variant, package)
     form = builder.choose(wanted)
     if form is None:
@@ -43,6 +44,9 @@ def programs(variant: native.Variant, folder: Path, wanted: str, package: Path =
         first.unlink()
     if builder.build(form, first):
         print(f"ld: {first.parent.name}/{first.name} ({form.name})", flush=True)
+    library = folder.parent / "lib" / "bearwrap"
+    if form.link == "static-pie" and builder.build_listener(library):
+        print(f"ld: {library.name}/{native.listener_name(variant)}", flush=True)
     launcher.link_names(first, PROGRAMS[1:])
     return True
 
@@ -59,7 +63,7 @@ def everything(variant: native.Variant, wanted: str) -> None:
     if not programs(variant, native.BUILD / "bin", wanted):
         print("build: no libpython can be linked, so build/bin holds the script form", flush=True)
         script.write(native.BUILD / "bin", PROGRAMS, interpreter, "../..")
-    programs(replace(variant, hooks=True), native.BUILD / "test", wanted)
+    programs(replace(variant, hooks=True), native.BUILD / "hooks" / "bin", wanted)
 
 
 def main() -> int:

@@ -5,6 +5,7 @@ Usage: install.py [--destdir DIR] [--prefix DIR] [--script] [--uninstall]
     PREFIX/bin/NAME                   the programs
     PREFIX/share/man/man1/NAME.1      their manual pages
     PREFIX/lib/systemd/system/        units that are started by nobody unless they are enabled
+    PREFIX/lib/bearwrap/listener-*    what `bearwrap serve` becomes, of the same build as the programs
     PREFIX/lib/bearwrap/bearwrap/     the modules of the script form; only if the programs are that form
     PREFIX/lib/bearwrap/bench/        what `bearwrap bench` runs, its C programs compiled if that works here
     /var/lib/tlswrapper/empty         the empty directory the programs lock themselves into
@@ -74,6 +75,7 @@ def install(destdir: Path, prefix: Path, as_script: bool) -> None:
             other.unlink(missing_ok=True)
             other.symlink_to(first.name)
             print(f"install: {other}", flush=True)
+        install_listener(library)
     install_bench(library / "bench")
     for page in sorted((native.ROOT / "man").glob("*.1")):
         copy(page, under(destdir, prefix / "share" / "man" / "man1" / page.name), 0o644)
@@ -87,6 +89,16 @@ def install(destdir: Path, prefix: Path, as_script: bool) -> None:
     jail.mkdir(parents=True, exist_ok=True)
     jail.chmod(0o755)
     print(f"install: {jail}", flush=True)
+
+
+def install_listener(library: Path) -> None:
+    """The listener of this build, then away with those of builds before it."""
+    built = {path.name: path for path in (native.BUILD / "lib" / "bearwrap").glob("listener-*")}
+    for name, path in built.items():
+        copy(path, library / name, 0o755)
+    for old in library.glob("listener-*"):
+        if old.name not in built:
+            old.unlink()
 
 
 def install_bench(folder: Path) -> None:
@@ -123,7 +135,7 @@ def uninstall(destdir: Path, prefix: Path) -> None:
             target.unlink()
             print(f"uninstall: {target}", flush=True)
     library = under(destdir, prefix / "lib" / "bearwrap")
-    if (library / "bearwrap").is_dir() or (library / "bench").is_dir():
+    if library.is_dir():
         shutil.rmtree(library)
         print(f"uninstall: {library}", flush=True)
     # The original's package uses the same directory; ours is left if that package is there.

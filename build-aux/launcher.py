@@ -151,6 +151,21 @@ class Launcher:
         link += [*python, *system_libraries(form)]
         return cbuild.link(target, link, inputs, native.NOTES, refuse_lookups)
 
+    def build_listener(self, folder: Path) -> bool:
+        """Link what `bearwrap serve` becomes, static and without libpython; returns whether it was linked anew."""
+        made = self.variant.folder / "listener"
+        pairs = [(native.SRC / name, made / name.replace(".c", ".o")) for name in ("listener.c", "accounts.c")]
+        cbuild.compile_all(pairs, native.cflags(self.variant))
+        objects = [*(target for _source, target in pairs), *self.ours]
+        mode = ["-static-pie", *(f"-Wl,--wrap={name}" for name in WRAPPED)]
+        link = [*mode, *native.link_flags(self.variant), *map(str, objects), *self.arguments]
+        target = folder / native.listener_name(self.variant)
+        linked = cbuild.link(target, link, [*objects, *self.inputs], native.NOTES, refuse_lookups)
+        for other in folder.glob("listener-*"):
+            if other != target:
+                other.unlink()
+        return linked
+
     def probe(self, form: Form) -> str:
         """Empty if an interpreter linked in this form does what plain Python does, else what went wrong."""
         program = self.variant.folder / form.name / "probe" / "run"

@@ -7,6 +7,7 @@ its own folder under build/, so that switching between them rebuilds nothing twi
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import subprocess
 import sys
@@ -156,6 +157,15 @@ def cythonize(program: bool) -> Path:
     return target
 
 
+def listener_name(variant: Variant) -> str:
+    """File name of the listener's executable, another one for each build, so that a program runs that of its own."""
+    built = f"{variant} {use_libcrypto(variant)} {use_sodium(variant)} {use_nettle(variant)} {bearssl.version()}"
+    state = hashlib.sha256(built.encode())
+    for path in sorted(path for path in SRC.iterdir() if path.suffix in (".c", ".h", ".pxd", ".pxi", ".pyx")):
+        state.update(path.read_bytes())
+    return f"listener-{state.hexdigest()[:12]}"
+
+
 def objects(variant: Variant, python_include: str, program: bool = False) -> list[Path]:
     """Compile our half, for the extension or for a program; returns its objects."""
     compiled = cythonize(program)
@@ -163,8 +173,8 @@ def objects(variant: Variant, python_include: str, program: bool = False) -> lis
     pairs += [(path, variant.folder / (path.stem + ".o")) for path in sources(variant)]
     flags = [*cflags(variant), f"-I{python_include}", f"-I{SRC}"]
     # What Cython writes is not ours to tidy.
-    cython_flags = [*flags, "-Wno-unused-function", "-Wno-unused-variable", "-Wno-maybe-uninitialized",
-                    "-Wno-format-truncation"]
+    cython_flags = [*flags, f'-DBEARWRAP_LISTENER="{listener_name(variant)}"', "-Wno-unused-function",
+                    "-Wno-unused-variable", "-Wno-maybe-uninitialized", "-Wno-format-truncation"]
     for path, target in pairs:
         if cbuild.compile_one(path, target, cython_flags if path.stem == "_bear" else flags):
             print(f"cc: {path.name} ({target.parent.name}, {variant.folder.name})", flush=True)

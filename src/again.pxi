@@ -1,5 +1,6 @@
 # again - `bearwrap serve` without the interpreter: once the words are read and the sockets open, the program execs
-# itself, and the supervisor that starts then is a small process, whose forks are cheap.
+# the listener of its build, which has none in it, or itself where that is not beside it. The supervisor that starts then
+# is a small process, whose forks are cheap.
 #
 # Descriptors, environment and pid stay as they are; the settings lie in a memory file whose number is put among the
 # words. That word is ours: typed by somebody who has no such file, it is an unknown option.
@@ -11,9 +12,34 @@ cdef bint again_keep(int fd) noexcept nogil:
     """Let a descriptor live through exec."""
     return fd < 0 or fcntl(fd, F_SETFD, 0) == 0
 
+cdef extern from *:
+    """
+    #ifndef BEARWRAP_LISTENER
+    #define BEARWRAP_LISTENER "listener"
+    #endif
+    """
+    const char *BEARWRAP_LISTENER
+
+cdef bint listener_path(char *path, size_t room) noexcept nogil:
+    """Where the listener of this very build would be: ../lib/bearwrap from the folder of the program."""
+    cdef ssize_t n = readlink("/proc/self/exe", path, room)
+    cdef char *slash
+    cdef int i
+    if n <= 0 or <size_t>n >= room:
+        return False
+    path[n] = 0
+    for i in range(2):
+        slash = strrchr(path, c'/')
+        if slash == NULL:
+            return False
+        slash[0] = 0
+    n = <ssize_t>strlen(path)
+    return snprintf(path + n, room - <size_t>n, "/lib/bearwrap/%s", BEARWRAP_LISTENER) < <int>(room - <size_t>n)
+
 cdef bint serve_again(Config *config, Listening *listening) noexcept nogil:
-    """Exec this program again; returns False, with errno, when that cannot be."""
+    """Exec the listener, or this program again; returns False, with errno, when that cannot be."""
     cdef char word[32]
+    cdef char path[4096]
     cdef char **argv = <char **>malloc((<size_t>program_argc + 2) * sizeof(char *))
     cdef int i, fd = memfd_create("settings", 0)
     if argv == NULL or fd < 0:
@@ -34,6 +60,8 @@ cdef bint serve_again(Config *config, Listening *listening) noexcept nogil:
     argv[2] = word
     for i in range(2, program_argc + 1):
         argv[i + 1] = program_argv[i]
+    if listener_path(path, sizeof(path)):
+        execv(path, argv)
     execv("/proc/self/exe", argv)
     return False
 
@@ -65,3 +93,8 @@ cdef int listener_again() noexcept nogil:
     prctl(PR_SET_NAME, <unsigned long><const char *>"bearwrap", 0, 0, 0)
     supervisor_take(&s, &settings_message.config, l)
     return serve_run(&s)
+
+cdef public int bw_listener(int argc, char **argv) noexcept nogil:
+    """The listener's only call: its exit code, -1 when nobody has left it settings."""
+    program_take(argc, argv)
+    return listener_again()

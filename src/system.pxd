@@ -226,6 +226,7 @@ cdef extern from "<unistd.h>" nogil:
     int SEEK_SET
     int setpgid(pid_t pid, pid_t group)
     int unlink(const char *path)
+    ssize_t readlink(const char *path, char *text, size_t room)
     int renameat(int folder, const char *path, int new_folder, const char *new_path)
     int unlinkat(int folder, const char *path, int flags)
     uid_t geteuid()

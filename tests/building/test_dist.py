@@ -32,4 +32,7 @@ def test_sdist_and_wheel() -> None:
     assert "bearwrap/programs/__init__.py" in names
     data = "data/lib/bearwrap/bench/"
     assert {"bench.py", "load.c", "wire.h"} <= {name.rpartition(data)[2] for name in names if data in name}
+    library = "data/lib/bearwrap/listener-"
+    if any(name.endswith("scripts/bearwrap") for name in names):
+        assert [name for name in names if library in name], "a static program comes with its listener"
     assert not any("__pycache__" in name or name.startswith(("tests", "src")) for name in names)

@@ -47,6 +47,10 @@ def test_install_and_uninstall(tmp_path: Path, form: list[str]) -> None:
     assert (done.returncode, done.stderr) == (0, "") and "growth-500" in done.stdout
     compiled = sorted(path.name for path in (top / "lib/bearwrap/bench/programs").iterdir())
     assert compiled == ["fetch", "load", "program", "serve", "spawn"]
+    # beside programs that have their interpreter in them, the listener of this build and of no other
+    there = {path.name: path.stat().st_mode & 0o777 for path in (top / "lib/bearwrap").glob("listener-*")}
+    built = [path.name for path in (ROOT / "build/lib/bearwrap").glob("listener-*")] if not form else []
+    assert there == dict.fromkeys(built, 0o755)
     jail = tmp_path / "dest/var/lib/tlswrapper/empty"
     assert jail.is_dir()
     assert list(jail.iterdir()) == []
@@ -54,8 +58,10 @@ def test_install_and_uninstall(tmp_path: Path, form: list[str]) -> None:
     pages = sorted(path.name for path in (ROOT / "man").glob("*.1"))
     man = top / "share/man/man1"
     assert (sorted(path.name for path in man.iterdir()) if man.exists() else []) == pages
-    # A second time over the first, then away.
+    # A second time over the first, which another build had left, then away.
+    (top / "lib/bearwrap/listener-0123456789ab").touch()
     install(*where, *form)
+    assert form or not (top / "lib/bearwrap/listener-0123456789ab").exists()
     install(*where, "--uninstall")
     assert files(tmp_path / "dest") == []
     assert not jail.exists()

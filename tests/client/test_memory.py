@@ -49,9 +49,9 @@ def bear() -> Bear:
 
 def hooked() -> Path:
     """The program with the test hooks compiled in."""
-    path = ROOT / "build" / "test" / "s6-tlsc"
+    path = ROOT / "build" / "hooks" / "bin" / "s6-tlsc"
     if not path.exists():
-        missing_peer("build/test/s6-tlsc", "it was not built")
+        missing_peer("build/hooks/bin/s6-tlsc", "it was not built")
     return path
 
 

@@ -9,13 +9,13 @@ from tests.harness import LIMIT_S, OURS, ROOT, Program, Wrapped, missing_peer
 from tests.wire.messages import Hello
 from tests.wire.names import GROUP_OPTIONS, TLS12, VERSION_NAMES, VERSION_OPTIONS, Group, suite_for
 
-HOOKED = Program("with test hooks", ROOT / "build" / "test" / "tlswrapper", True)
+HOOKED = Program("with test hooks", ROOT / "build" / "hooks" / "bin" / "tlswrapper", True)
 
 
 def hooked() -> Program:
     """The program with the test hooks compiled in; it is there wherever a native program can be linked."""
     if not HOOKED.path.exists():
-        missing_peer("build/test/tlswrapper", "it was not built")
+        missing_peer("build/hooks/bin/tlswrapper", "it was not built")
     return HOOKED
 
 

@@ -209,7 +209,7 @@ def test_the_listener_turns_its_keys(certs: Certs) -> None:
     hooked()
     options = ["-f", str(certs.server("p256"))]
     env = {"BEARWRAP_TEST_ROTATE_MS": "20"}
-    with Serving(options, ["cat"], env=env, program=ROOT / "build" / "test" / "bearwrap") as serving:
+    with Serving(options, ["cat"], env=env, program=ROOT / "build" / "hooks" / "bin" / "bearwrap") as serving:
 
         def connect(ticket: Ticket | None = None) -> Client13:
             client = Client13(serving.connect())
