@@ -521,6 +521,15 @@ def serve_connection(settings: _Settings, started_ms: int) -> int:
 def limit_system_calls(is_net: bool) -> None:
     """Leave this process the system calls of net, or of key, for good; for tests."""
 
+def system_calls() -> list[tuple[int, int, int, int, int]]:
+    """What net (1), key (2) or both (3) may call: who, argument, number, mask, value (src/syscalls.h)."""
+
+def system_call_filter(calls: list[tuple[int, int, int, int, int]], who: int) -> list[tuple[int, int, int, int]]:
+    """The instructions (code, jt, jf, k) of a filter for net (1) or key (2).
+
+    ValueError for more calls than system_calls() has.
+    """
+
 def ring_bytes() -> int:
     """Size of the memory that serve_key takes: for each direction one page and the ring."""
 

@@ -67,6 +67,8 @@ static const bw_call bw_calls[] = {
 #endif
 };
 enum { BW_CALLS = sizeof bw_calls / sizeof bw_calls[0] };
-enum { BW_FILTER_MAX = 4 + 7 * BW_CALLS };
+/* two answers, three steps to the search; for a row two bounds and three steps to its argument */
+enum { BW_FILTER_MAX = 5 + 5 * BW_CALLS };
+_Static_assert(BW_FILTER_MAX <= 256, "a jump passes over 255 steps at most");
 
 #endif

@@ -231,6 +231,21 @@ def limit_system_calls(bint is_net):
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     limit_calls(BW_NET if is_net else BW_KEY)
 
+def system_calls():
+    return [(bw_calls[i].who, bw_calls[i].argument, bw_calls[i].number, bw_calls[i].mask, bw_calls[i].value)
+            for i in range(BW_CALLS)]
+
+def system_call_filter(calls, int who):
+    cdef bw_call rows[BW_CALLS]
+    cdef Filter f
+    cdef int i
+    if len(calls) > BW_CALLS:
+        raise ValueError("more calls than the table has")
+    for i in range(len(calls)):
+        rows[i].who, rows[i].argument, rows[i].number, rows[i].mask, rows[i].value = calls[i]
+    filter_make(&f, rows, len(calls), who)
+    return [(f.steps[i].code, f.steps[i].jt, f.steps[i].jf, f.steps[i].k) for i in range(f.at, BW_FILTER_MAX)]
+
 def ring_bytes():
     return 2 * (PAGE + RING_SIZE)
 
