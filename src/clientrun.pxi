@@ -84,6 +84,8 @@ cdef void client_lost(Net *net) noexcept nogil:
     A peer that closes as soon as it has said all resets the connection when something of ours is on its way to it.
     """
     cdef bint look_again = net.end == END_LOST and net.lost_writing and net.in_open
+    if not net.output_shut:
+        net.lost_early = True
     net.end = END_NOT
     if look_again:
         net.in_ready = True
@@ -99,6 +101,10 @@ cdef bint client_discard(Net *net) noexcept nogil:
     net.ring.tail += n
     ring_publish(&net.ring)
     return True
+
+cdef int client_finished(Net *net) noexcept nogil:
+    """How it ends once prog has: what was lost before that is still to be said, prog may have ended of it."""
+    return END_LOST if net.lost_early else END_OUTPUT
 
 cdef void client_run_loop(Net *net) noexcept nogil:
     """Relay until net.end says why it is over."""
@@ -118,12 +124,12 @@ cdef void client_run_loop(Net *net) noexcept nogil:
             continue
         until = client_patience(net)
         if until >= 0 and now_ms() >= until:
-            net.end = END_OUTPUT
+            net.end = client_finished(net)
             break
         if net.output_ended and ring_available(r) == 0:
             client_close_output(net)
             if net.output_shut and net.prog_done:
-                net.end = END_OUTPUT
+                net.end = client_finished(net)
                 break
         delivered = client_delivered(net)
         if delivered:
@@ -183,6 +189,8 @@ cdef bint client_trust(Net *net, int *code) noexcept nogil:
 cdef bint client_unheard(Net *net) noexcept nogil:
     """All that prog wrote is out and prog is gone, or about to be: nothing the peer says to that concerns anybody."""
     cdef int64_t until = now_ms() + LEAVING_MS
+    if net.lost_early:
+        return False
     while net.output_shut and not net.prog_done and now_ms() < until:
         net_sleep(net, until)
         net_reap(net)

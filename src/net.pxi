@@ -71,6 +71,7 @@ cdef struct Net:
     int refusal             # the peer's fatal alert
     int lost_errno          # of the read or write that failed
     bint lost_writing
+    bint lost_early         # a client: before all that prog had to say was out
     int version             # negotiated, 0 before
     const bw_suite *suite   # TLS 1.3: negotiated
     int group

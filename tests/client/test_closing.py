@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import random
 import socket
 import ssl
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.companions.tcp import in_thread
-from tests.harness import Mailbox, duplex, ending, read_exactly, reset, wait_gone
+from tests.harness import Mailbox, duplex, ending, needs_root, read_exactly, require_peer, reset, wait_gone
 from tests.wire.names import FATAL, WARNING, Alert, Record
 from tests.wire.records import Ended
 
@@ -241,6 +242,18 @@ def test_eof_inside_a_header(material: Material, eof: list[str]) -> None:
 @eofs
 def test_reset(material: Material, eof: list[str]) -> None:
     with start(material, eof, "head -c 4 <&6; cat <&6; exit 7") as run:
+        server = scripted(run, material)
+        server.send_data(b"data")
+        assert run.wait_stdout("data")
+        reset(server.sock)
+        finished(run, 7, b"data", "s6-tlsc: fatal: unable to read from remote: Connection reset by peer\n")
+
+
+@needs_root
+def test_reset_while_prog_ends(material: Material) -> None:
+    """prog, whose input the reset ends, may be gone before net looks again: net's word to key takes a while here."""
+    slow = [require_peer("strace"), "-f", "-qq", "-e", "inject=writev:delay_exit=200000", "-o", os.devnull]
+    with start(material, ["-s"], "cat <&6; exit 7", launcher=slow) as run:
         server = scripted(run, material)
         server.send_data(b"data")
         assert run.wait_stdout("data")
