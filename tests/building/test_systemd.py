@@ -1,4 +1,4 @@
-"""The units under a real systemd, installed as `make install` does, with their whole sandbox: they start, serve, stop."""
+"""The units under a real systemd, as `make install` lays them, with their whole sandbox: they start, serve, stop."""
 
 from __future__ import annotations
 

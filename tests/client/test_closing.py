@@ -11,12 +11,26 @@ import os
 import random
 import socket
 import ssl
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.companions.tcp import in_thread
-from tests.harness import Mailbox, duplex, ending, needs_root, read_exactly, require_peer, reset, wait_gone
+from tests.harness import (
+    LIMIT_S,
+    Deadline,
+    Mailbox,
+    duplex,
+    ending,
+    marked,
+    needs_root,
+    proc_status,
+    read_exactly,
+    require_peer,
+    reset,
+    wait_gone,
+)
 from tests.wire.names import FATAL, WARNING, Alert, Record
 from tests.wire.records import Ended
 
@@ -253,10 +267,19 @@ def test_reset(material: Material, eof: list[str]) -> None:
 def test_reset_while_prog_ends(material: Material) -> None:
     """prog, whose input the reset ends, may be gone before net looks again: net's word to key takes a while here."""
     slow = [require_peer("strace"), "-f", "-qq", "-e", "inject=writev:delay_exit=200000", "-o", os.devnull]
+
+    def held() -> bool:
+        """Whether strace holds one of them: in state t, not yet at rest."""
+        return any(proc_status(pid)["State"].startswith("t") for pid in marked(run.mark))
+
     with start(material, ["-s"], "cat <&6; exit 7", launcher=slow) as run:
         server = scripted(run, material)
         server.send_data(b"data")
         assert run.wait_stdout("data")
+        deadline = Deadline(LIMIT_S)
+        while held():
+            assert not deadline.over()
+            time.sleep(0.01)
         reset(server.sock)
         finished(run, 7, b"data", "s6-tlsc: fatal: unable to read from remote: Connection reset by peer\n")
 
