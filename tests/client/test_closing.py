@@ -38,7 +38,7 @@ from .material import Material
 from .peers import IGNORE_UNEXPECTED_EOF, gnutls_server, server_context, tlswrapper
 from .scripted import identity
 from .server import Server
-from .tlsc import Tlsc
+from .tlsc import Tlsc, loopback
 
 MIB = 1 << 20
 SIZE = 300_000  # more than a pipe and a ring hold together
@@ -282,6 +282,21 @@ def test_reset_while_prog_ends(material: Material) -> None:
             time.sleep(0.01)
         reset(server.sock)
         finished(run, 7, b"data", "s6-tlsc: fatal: unable to read from remote: Connection reset by peer\n")
+
+
+@styles
+def test_reset_before_all_is_out(material: Material, style: list[str]) -> None:
+    """prog has said it all and ended well: that it has not arrived is not kept from whoever reads the log."""
+    sock, peer = loopback()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    said = 2 * SIZE  # more than the sockets hold, less than they and the ring
+    with start(material, style, f"head -c {said} /dev/zero >&7; echo done; exec 7>&-; exit 5", sock=sock) as run:
+        server = Server(peer, identity(material.path("p256").read_text()))
+        server.handshake()
+        assert run.wait_stdout("done")
+        reset(peer)
+        finished(run, 5, b"done\n", "s6-tlsc: fatal: unable to read from remote: Connection reset by peer\n")
 
 
 @pytest.mark.parametrize("number", [Alert.INTERNAL_ERROR, Alert.UNEXPECTED_MESSAGE, Alert.BAD_RECORD_MAC])
