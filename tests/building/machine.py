@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,31 @@ from tests.harness import LIMIT_S, Deadline, require_peer, wait_ready
 BOOT = Path(__file__).with_name("boot.sh")
 BOOT_S = 60
 TARGET = "tests.target"
+
+
+def own_cgroup() -> Path:
+    """A new cgroup (version 2) below ours: what is inside knows no other."""
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    tops = [Path(fields[1]) for fields in mounts if fields[2] == "cgroup2"]
+    ours = [line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")]
+    if not tops or not ours:
+        pytest.skip("no systemd in namespaces here: no cgroup2 file system")
+    path = tops[0] / ours[0].strip("/") / f"machine-{uuid.uuid4().hex[:8]}"
+    try:
+        path.mkdir()
+    except OSError as error:
+        pytest.skip(f"no systemd in namespaces here: {path}: {error.strerror}")
+    return path
+
+
+def remove_cgroup(path: Path) -> None:
+    """Take a cgroup and those below it away once their last process has gone."""
+    deadline = Deadline(LIMIT_S)
+    while "populated 0" not in (path / "cgroup.events").read_text():
+        assert not deadline.over(), "processes are left"
+        time.sleep(0.01)
+    for folder, _, _ in os.walk(path, topdown=False):
+        os.rmdir(folder)
 
 
 class Machine:
@@ -33,15 +60,17 @@ class Machine:
         self._files = write_tree(top / "files", {
             f"etc/systemd/system/{TARGET}": "[Unit]\nRequires=sysinit.target\nAfter=sysinit.target\n", **files,
         })  # fmt: skip
-        install = ["python3", BUILD_AUX / "install.py", "--destdir", self._files]
+        install = [sys.executable, BUILD_AUX / "install.py", "--destdir", self._files]
         done = subprocess.run(install, capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(str(top / "notify"))
         self._said = (top / "said").open("w+")
         namespaces = ["--pid", "--fork", "--kill-child", "--mount", "--ipc", "--uts", "--cgroup", "--net"]
+        self._cgroup = own_cgroup()
+        enter = ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', self._cgroup]
         self._popen = subprocess.Popen(
-            ["unshare", *namespaces, "sh", BOOT, top, TARGET],
+            [*enter, "unshare", *namespaces, "sh", BOOT, top, TARGET],
             stdin=subprocess.DEVNULL, stdout=self._said, stderr=self._said,
         )  # fmt: skip
 
@@ -64,6 +93,7 @@ class Machine:
     def __exit__(self, *_: object) -> None:
         self._popen.kill()
         self._popen.wait(LIMIT_S)
+        remove_cgroup(self._cgroup)
         self._notify.close()
         self._said.close()
         self._folder.cleanup()
