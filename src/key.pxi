@@ -62,7 +62,8 @@ cdef struct Key:
 
 cdef void tickets_forget(Key *k) noexcept nogil:
     """No ticket is made or opened any more."""
-    tickets_unmap()
+    if k.tickets == tickets_page:
+        tickets_unmap()
     explicit_bzero(&k.ticket_keys, sizeof(k.ticket_keys))
     k.tickets = NULL
 
