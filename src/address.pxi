@@ -2,7 +2,6 @@
 
 cdef enum:
     IP_MAX = 48         # INET6_ADDRSTRLEN is 46
-    PORT_MAX = 6
 
 cdef struct Addresses:
     char remote_ip[48]
@@ -17,17 +16,40 @@ cdef void addresses_unknown(Addresses *a) noexcept nogil:
     strcpy(a.remote_port, "0")
     strcpy(a.local_port, "0")
 
+cdef size_t put_decimal(char *p, unsigned int v) noexcept nogil:
+    """A number's digits and a NUL; how many digits. printf would fault in a dozen pages that nothing else needs."""
+    cdef size_t n = 1, i
+    cdef unsigned int rest = v
+    while rest >= 10:
+        rest //= 10
+        n += 1
+    for i in range(n, 0, -1):
+        p[i - 1] = <char>(c'0' + v % 10)
+        v //= 10
+    p[n] = 0
+    return n
+
+cdef void ipv4_text(const uint8_t *raw, char *out) noexcept nogil:
+    """What inet_ntop(3) makes of an IPv4 address, without printf."""
+    cdef int i
+    for i in range(4):
+        out += put_decimal(out, raw[i])
+        out[0] = c'.' if i < 3 else 0
+        out += 1
+
 cdef bint ip_normalize(const char *text, int family, char *out) noexcept nogil:
     """Text of an address to its canonical text; a v4-mapped IPv6 address becomes IPv4. family 0: either."""
     cdef uint8_t raw[16]
     cdef uint8_t mapped[12]
     if family != AF_INET6 and inet_pton(AF_INET, text, raw) == 1:
-        return inet_ntop(AF_INET, raw, out, IP_MAX) != NULL
+        ipv4_text(raw, out)
+        return True
     if family != AF_INET and inet_pton(AF_INET6, text, raw) == 1:
         memset(mapped, 0, 10)
         mapped[10] = mapped[11] = 255
         if memcmp(raw, mapped, 12) == 0:
-            return inet_ntop(AF_INET, raw + 12, out, IP_MAX) != NULL
+            ipv4_text(raw + 12, out)
+            return True
         return inet_ntop(AF_INET6, raw, out, IP_MAX) != NULL
     return False
 
@@ -60,11 +82,11 @@ cdef bint addresses_from_environment(Addresses *a) noexcept nogil:
 cdef bint sockaddr_text(sockaddr_storage *sa, char *ip, char *port) noexcept nogil:
     cdef char text[48]
     if sa.ss_family == AF_INET:
-        inet_ntop(AF_INET, &(<sockaddr_in *>sa).sin_addr, text, IP_MAX)
-        snprintf(port, PORT_MAX, "%u", <unsigned int>ntohs((<sockaddr_in *>sa).sin_port))
+        ipv4_text(<const uint8_t *>&(<sockaddr_in *>sa).sin_addr, text)
+        put_decimal(port, ntohs((<sockaddr_in *>sa).sin_port))
     elif sa.ss_family == AF_INET6:
         inet_ntop(AF_INET6, &(<sockaddr_in6 *>sa).sin6_addr, text, IP_MAX)
-        snprintf(port, PORT_MAX, "%u", <unsigned int>ntohs((<sockaddr_in6 *>sa).sin6_port))
+        put_decimal(port, ntohs((<sockaddr_in6 *>sa).sin6_port))
     else:
         return False
     return ip_normalize(text, 0, ip)

@@ -4,9 +4,9 @@
 from bearssl cimport br_ssl_engine_context, br_block_cbcdec_class, br_block_cbcenc_class, br_block_ctr_class, br_block_ctrcbc_class
 
 cdef extern from "hs_server.h" nogil:
-    int bw_above_tls12
     enum:
         BW_SERVER_SUITES
+        BW_ABOVE_TLS12
         BW_PSS_BITS
     # key derives the master secret and the traffic keys with BearSSL's own key schedule (RFC 5246 section 8.1
     # and 6.3; RFC 2246 for TLS 1.0), in an engine context that never sees a byte of the wire.

@@ -71,7 +71,7 @@ cdef bint net_addresses(Net *net) noexcept nogil:
     strcpy(log_state.ip, net.addresses.remote_ip)
     return True
 
-cdef bint net_anchors(Net *net, Anchors *anchors) noexcept nogil:
+cdef bint net_anchors(Net *net) noexcept nogil:
     """Fetch the anchor file through key and take the names for CertificateRequest from it."""
     cdef char m[2048]
     cdef ssize_t n = ask(BW_OP_ANCHORS, NULL, 0)
@@ -79,13 +79,11 @@ cdef bint net_anchors(Net *net, Anchors *anchors) noexcept nogil:
         snprintf(m, sizeof(m), "unable to read anchor PEM file '%.1024s'", net.config.anchors)
         log_fatal(m, port_reply[1] if n == 1 else 0)
         return False
-    if not anchors_parse(anchors, answer(), <size_t>n):
+    if not anchors_parse(&net.anchors, answer(), <size_t>n):
         snprintf(m, sizeof(m), "unable to parse anchor PEM file '%.1024s'", net.config.anchors)
         log_fatal(m, 0)
         return False
     return True
-
-cdef Anchors net_anchor_list
 
 cdef void close_network(Config *config) noexcept nogil:
     """Neither prog nor key has the connection; a client's prog gets its pipes under the same numbers."""
@@ -109,6 +107,7 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p, int supervisor) no
     -1 for none.
     """
     cdef uint8_t *ring
+    cdef pid_t prog, key            # in net's struct at last: a page written before a fork is copied by both
     if not prog_pipes(p, config.delayed):
         log_fatal("unable to create pipe", errno)
         return False
@@ -116,8 +115,8 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p, int supervisor) no
         p.network[0] = config.client.read_fd
         p.network[1] = config.client.write_fd
     p.supervisor = supervisor
-    net.prog = bw_fork()
-    if net.prog == 0:
+    prog = bw_fork()
+    if prog == 0:
         close(p.to_prog[1])
         close(p.from_prog[0])
         close(p.go[1])
@@ -126,7 +125,7 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p, int supervisor) no
             close(supervisor)
         tickets_unmap()
         prog_main(config, p.go[0], p.to_prog[0], p.from_prog[1], p.control[1], p.ack[0])
-    if net.prog < 0:
+    if prog < 0:
         log_fatal("unable to fork", errno)
         return False
     close(p.go[0])
@@ -141,8 +140,8 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p, int supervisor) no
     if ring == NULL or not key_pipes(p):
         log_fatal("unable to create pipe", errno)
         return False
-    net.key = bw_fork()
-    if net.key == 0:
+    key = bw_fork()
+    if key == 0:
         if config.delayed:
             close(p.to_prog[0])
             close(p.control[0])
@@ -153,7 +152,7 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p, int supervisor) no
         if supervisor >= 0:
             close(supervisor)
         key_main(config, p.port[1], p.go[1], ring, p.wake_net, p.wake_key, p.to_prog[1], p.from_prog[0])
-    if net.key < 0:
+    if key < 0:
         log_fatal("unable to fork", errno)
         return False
     tickets_unmap()
@@ -163,7 +162,9 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p, int supervisor) no
         close(p.to_prog[1])
         close(p.from_prog[0])
     close_standard(config)
-    log_state.process = "net"
+    log_as("net")
+    net.prog = prog
+    net.key = key
     net.config = config
     net.port = engine.port = p.port[0]
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
@@ -192,12 +193,12 @@ cdef int connection_serve(Config *config, Net *net, Pipes *p) noexcept nogil:
         log_fatal("unable to create jail", 0)
         return 111
     limit_calls(BW_NET)
-    if config.anchors != NULL and not net_anchors(net, &net_anchor_list):
+    if config.anchors != NULL and not net_anchors(net):
         return 111
     if not net_addresses(net):
         return 100
     log_debug("start")
-    if not server_start(config, net.port, &net_anchor_list):
+    if not server_start(config, net.port, &net.anchors):
         log_fatal("unable to start the TLS engine", 0)
         return 111
     if config.delayed:

@@ -5,9 +5,8 @@
 # clear and believes that its records are protected: the record classes here are the identity and mark what must be
 # sealed. A process serves one connection, so the hooks find their state in one static struct.
 
+# What every handshake of a server uses lies together: each page that is written costs a fault.
 cdef struct Engine:
-    br_ssl_server_context sc
-    br_ssl_client_context cc
     br_ssl_engine_context *eng      # of the one of these that runs
     const br_ssl_server_policy_class *policy
     const br_ssl_client_certificate_class *identity
@@ -17,13 +16,9 @@ cdef struct Engine:
     br_ec_impl ec
     int port
     Config *config
-    br_x500_name anchor_names[ANCHORS_MAX]
-    char protocol_text[PROTOCOLS_MAX * 256]
-    const char *protocol_names[PROTOCOLS_MAX]
     br_x509_certificate chain[CHAIN_MAX]
     size_t chain_len
     int chain_key_type
-    uint8_t *chain_der
     size_t peer_list_len
     const uint8_t *signed_body      # the CertificateVerify or ServerKeyExchange now given to the engine
     size_t signed_len
@@ -39,10 +34,16 @@ cdef struct Engine:
     bint out_switched
     int alert                       # what the failure of a hook asks for, NO_ALERT when the engine decides
     bint key_gone
+    br_ssl_server_context sc
     # the handshake's large rooms: nothing is needed of them once it is over
-    uint8_t peer_list[CERTIFICATE_MAX]  # the peer's certificate_list
+    uint8_t chain_text[CHAIN_BYTES_MAX]     # our certificates, as key gave them
+    uint8_t peer_list[CERTIFICATE_MAX]      # the peer's certificate_list
     uint8_t ibuf[16709]             # 16384 + BearSSL's largest input overhead
     uint8_t obuf[16469]             # 16384 + its largest output overhead
+    br_ssl_client_context cc
+    br_x500_name anchor_names[ANCHORS_MAX]
+    char protocol_text[PROTOCOLS_MAX * 256]
+    const char *protocol_names[PROTOCOLS_MAX]
 
 cdef Engine engine
 cdef br_x509_class remote_x509
@@ -280,14 +281,13 @@ cdef bint engine_chain(size_t n) noexcept nogil:
     """Keep the chain in key's answer (key type, number, certificates) for the Certificate message."""
     cdef Cursor c, cert
     cdef size_t i
-    engine.chain_der = <uint8_t *>malloc(n)
-    if engine.chain_der == NULL or n < 2 or answer()[1] == 0 or answer()[1] > CHAIN_MAX:
+    if n < 2 or n > sizeof(engine.chain_text) or answer()[1] == 0 or answer()[1] > CHAIN_MAX:
         engine.alert = INTERNAL_ERROR
         return False
-    memcpy(engine.chain_der, answer(), n)
-    engine.chain_key_type = engine.chain_der[0]
-    engine.chain_len = engine.chain_der[1]
-    c = cursor_over(engine.chain_der + 2, n - 2)
+    memcpy(engine.chain_text, answer(), n)
+    engine.chain_key_type = engine.chain_text[0]
+    engine.chain_len = engine.chain_text[1]
+    c = cursor_over(engine.chain_text + 2, n - 2)
     for i in range(engine.chain_len):
         cert = take_vector(&c, 3)
         engine.chain[i].data = <unsigned char *>cert.p

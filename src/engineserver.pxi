@@ -183,11 +183,12 @@ cdef uint32_t server_ecdsa_verify(const br_ec_impl *impl, const void *digest, si
                                   const br_ec_public_key *pk, const void *sig, size_t sig_len) noexcept nogil:
     return peer_verified()
 
-cdef void set_above_tls12(Config *config) noexcept nogil:
-    """What the engine cannot know when it marks a downgrade (RFC 8446 section 4.1.3)."""
-    global bw_above_tls12
+cdef uint32_t above_tls12(Config *config) noexcept nogil:
+    """The flag for what the engine cannot know when it marks a downgrade (RFC 8446 section 4.1.3)."""
     cdef uint16_t suites[3]
-    bw_above_tls12 = config.version_max >= TLS13 and suites13_of(config.suites, config.suites_num, suites) > 0
+    if config.version_max >= TLS13 and suites13_of(config.suites, config.suites_num, suites) > 0:
+        return BW_ABOVE_TLS12
+    return 0
 
 cdef void server_protocols(Config *config) noexcept nogil:
     """ALPN for the engine, whose names are C strings; a client that knows none of them is refused."""
@@ -223,10 +224,9 @@ cdef bint server_start(Config *config, int port, Anchors *anchors) noexcept nogi
     br_ssl_server_zero(&engine.sc)
     if not engine_prepare(config, port):
         return False
-    set_above_tls12(config)
     server_protocols(config)
     # the engine's own client order refuses a list with duplicates, so server_choose does that order itself
-    br_ssl_engine_add_flags(e, BR_OPT_NO_RENEGOTIATION | BR_OPT_ENFORCE_SERVER_PREFERENCES)
+    br_ssl_engine_add_flags(e, BR_OPT_NO_RENEGOTIATION | BR_OPT_ENFORCE_SERVER_PREFERENCES | above_tls12(config))
     engine.ec.mul = server_mul
     engine.ec.mulgen = server_mulgen
     remote_policy.choose = server_choose

@@ -27,6 +27,9 @@ cdef struct ClientHello:
     bint post_handshake_auth
     const char *why             # what was wrong, for the log
 
+# A bit for each number of 16 bits; all zero but while a hello is looked at. On the stack it would be pages more of it.
+cdef uint8_t hello_seen[8192]
+
 cdef int refuse(ClientHello *h, int alert, const char *why) noexcept nogil:
     h.why = why
     return alert

@@ -82,19 +82,21 @@ cdef int check_shared_groups(ClientHello *h) noexcept nogil:
     """Each share is of a group that was offered, and the only one of it (section 4.2.8)."""
     cdef Cursor groups = h.groups
     cdef Cursor shares = h.shares
-    cdef uint8_t offered[8192]
     cdef uint32_t group
-    memset(offered, 0, sizeof(offered))
+    cdef int alert = 0
     while groups.left:
         group = take_uint(&groups, 2)
-        offered[group >> 3] |= <uint8_t>(1 << (group & 7))
-    while shares.left:
+        hello_seen[group >> 3] |= <uint8_t>(1 << (group & 7))
+    while shares.left and alert == 0:
         group = take_uint(&shares, 2)
         take_vector(&shares, 2)
-        if not (offered[group >> 3] >> (group & 7)) & 1:
-            return refuse(h, ILLEGAL_PARAMETER, "key_share of a group not offered, or two of one")
-        offered[group >> 3] &= <uint8_t>~(1 << (group & 7))
-    return 0
+        if not (hello_seen[group >> 3] >> (group & 7)) & 1:
+            alert = refuse(h, ILLEGAL_PARAMETER, "key_share of a group not offered, or two of one")
+        hello_seen[group >> 3] &= <uint8_t>~(1 << (group & 7))
+    groups = h.groups
+    while groups.left:
+        hello_seen[take_uint(&groups, 2) >> 3] = 0
+    return alert
 
 cdef int check_together13(ClientHello *h) noexcept nogil:
     """What a hello that offers TLS 1.3 must and must not have (sections 4.1.2, 4.2.9, 9.2, appendix D.5)."""

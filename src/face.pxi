@@ -33,7 +33,7 @@ cdef char **c_vector(list words) except NULL:
 # ---- log ----
 
 def log_setup(bytes name, int level, bytes identity, bint s6=False):
-    log_state.process = "main"
+    log_as("main")
     log_state.s6 = s6
     log_state.level = level
     snprintf(log_state.name, sizeof(log_state.name), "%s", <char *>name)

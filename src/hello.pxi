@@ -14,6 +14,25 @@ cdef bint hello_offers(ClientHello *h, int version) noexcept nogil:
             return True
     return False
 
+cdef int check_types(ClientHello *h, Cursor extensions, int version_max) noexcept nogil:
+    """No type of extension comes twice (16,383 fit in a hello), and supported_versions says what the others mean."""
+    cdef Cursor walk = extensions
+    cdef Cursor e
+    cdef uint32_t kind
+    cdef int alert = 0
+    while walk.left and alert == 0:
+        kind = take_uint(&walk, 2)
+        e = take_vector(&walk, 2)
+        if (hello_seen[kind >> 3] >> (kind & 7)) & 1:
+            alert = refuse(h, ILLEGAL_PARAMETER, "duplicate extension")
+        hello_seen[kind >> 3] |= <uint8_t>(1 << (kind & 7))
+        if alert == 0 and kind == 43:
+            alert = check_versions(h, e, version_max)
+    while extensions.left:
+        hello_seen[take_uint(&extensions, 2) >> 3] = 0
+        take_vector(&extensions, 2)
+    return alert
+
 cdef int hello_check(const uint8_t *body, size_t n, ClientHello *h, int version_max) noexcept nogil:
     """Check a ClientHello's body (without the 4-byte header); 0, or the alert to send with `why` set.
 
@@ -23,10 +42,8 @@ cdef int hello_check(const uint8_t *body, size_t n, ClientHello *h, int version_
     cdef Cursor c = cursor_over(body, n)
     cdef Cursor suites, extensions, e, walk
     cdef uint32_t kind
-    cdef uint8_t seen[8192]
     cdef int alert
     memset(h, 0, sizeof(ClientHello))
-    memset(seen, 0, sizeof(seen))
     h.version = <uint16_t>take_uint(&c, 2)
     take(&c, 32)
     h.session = take_vector(&c, 1)
@@ -50,17 +67,9 @@ cdef int hello_check(const uint8_t *body, size_t n, ClientHello *h, int version_
         return refuse(h, PROTOCOL_VERSION, "protocol version below SSL 3.0")
     if memchr(h.methods.p, 0, h.methods.left) == NULL:
         return refuse(h, ILLEGAL_PARAMETER, "no null compression method")
-    walk = extensions
-    while walk.left:
-        kind = take_uint(&walk, 2)
-        e = take_vector(&walk, 2)
-        if (seen[kind >> 3] >> (kind & 7)) & 1:                     # a bit a type: 16,383 extensions fit in a hello
-            return refuse(h, ILLEGAL_PARAMETER, "duplicate extension")
-        seen[kind >> 3] |= <uint8_t>(1 << (kind & 7))
-        if kind == 43:
-            alert = check_versions(h, e, version_max)
-            if alert:
-                return alert
+    alert = check_types(h, extensions, version_max)
+    if alert:
+        return alert
     while extensions.left:
         kind = take_uint(&extensions, 2)
         e = take_vector(&extensions, 2)

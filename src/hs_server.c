@@ -12,8 +12,6 @@
 #include <string.h>
 #include "hs_server.h"
 
-int bw_above_tls12;		/* TLS 1.3 is our maximum, which the engine does not know */
-
 static void
 draw_random(br_hmac_drbg_context *rng, void *out, size_t len)
 {
@@ -28,7 +26,7 @@ draw_random(br_hmac_drbg_context *rng, void *out, size_t len)
 	}
 	if (eng->version_max >= BR_TLS12 && eng->session.version < BR_TLS12) {
 		memcpy(eng->server_random + 24, to_tls11, sizeof to_tls11);
-	} else if (bw_above_tls12) {
+	} else if (eng->flags & BW_ABOVE_TLS12) {
 		memcpy(eng->server_random + 24, to_tls12, sizeof to_tls12);
 	}
 }
@@ -72,5 +70,4 @@ find_hash(const br_multihash_context *mc, int id)
 
 #else
 /* The system's library has its own copy of the handshake; the marker is then missing (see `bearwrap version`). */
-int bw_above_tls12;
 #endif

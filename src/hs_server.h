@@ -2,8 +2,8 @@
 #ifndef BEARWRAP_HS_SERVER_H
 #define BEARWRAP_HS_SERVER_H
 
-extern int bw_above_tls12;
 enum { BW_SERVER_SUITES = 14 }; /* an ECDSA and an RSA suite for each name of -c */
+enum { BW_ABOVE_TLS12 = 1 << 30 }; /* of the engine's flags: TLS 1.3 is our maximum, which it does not know */
 enum { BW_PSS_BITS = 7 << (16 + 4) }; /* of the engine's hashes: rsa_pss_rsae_sha256, 384, 512 (0x0804 to 0x0806) */
 
 #ifdef BEARWRAP_SYSTEM_BEARSSL

@@ -54,6 +54,20 @@ cdef int read_all(const char *path, uint8_t **text, size_t *len) noexcept nogil:
     len[0] = n if p != NULL else 0
     return err
 
+cdef void candidate_path(Candidate *c, const char *path, const char *name) noexcept nogil:
+    """A file, or with a name one in a folder; cut where it is too long."""
+    cdef size_t n = strlen(path), room = sizeof(c.path) - 1, k
+    n = n if n < room else room
+    memcpy(c.path, path, n)
+    if name != NULL and n < room:
+        c.path[n] = c'/'
+        n += 1
+        k = strlen(name)
+        k = k if k < room - n else room - n
+        memcpy(c.path + n, name, k)
+        n += k
+    c.path[n] = 0
+
 cdef int candidates_read(Config *config, const char *name, size_t name_len, Candidate *out) noexcept nogil:
     """Read, as root, every file that may hold the identity for a server name; returns how many were tried.
 
@@ -65,21 +79,21 @@ cdef int candidates_read(Config *config, const char *name, size_t name_len, Cand
     names_num = name_candidates(name, name_len, names) if name_len else 0
     for e in range(config.entries_num):
         if not config.entries[e].is_directory:
-            snprintf(out[n].path, sizeof(out[n].path), "%s", config.entries[e].path)
+            candidate_path(&out[n], config.entries[e].path, NULL)
             out[n].entry = e
             out[n].err = read_all(out[n].path, &out[n].text, &out[n].len)
             n += 1
             continue
         first = n
         for i in range(names_num):
-            snprintf(out[n].path, sizeof(out[n].path), "%s/%s", config.entries[e].path, names[i])
+            candidate_path(&out[n], config.entries[e].path, names[i])
             out[n].entry = e
             out[n].err = read_all(out[n].path, &out[n].text, &out[n].len)
             # a missing file counts only when the entry has no other: then the name as sent is reported
             if out[n].err != ENOENT:
                 n += 1
         if n == first and names_num:
-            snprintf(out[n].path, sizeof(out[n].path), "%s/%s", config.entries[e].path, names[0])
+            candidate_path(&out[n], config.entries[e].path, names[0])
             out[n].entry = e
             out[n].err = ENOENT
             out[n].text = NULL

@@ -17,6 +17,8 @@ cdef struct Server13Key:        # a server's in TLS 1.3, see keyserver13.pxi
     uint8_t psk_secret[SECRET_MAX]
     const uint8_t *protocol     # the application protocol, its length before it; NULL for none
 
+# What a plain server handshake uses lies together, secrets among it; what is large and rarely used comes last and holds
+# none, so that the end touches no page that nothing else has.
 cdef struct Key:
     Config *config
     int port
@@ -25,7 +27,6 @@ cdef struct Key:
     bint refused                # the peer's Finished did not open: nothing but an alert may follow
     Ring ring
     br_hmac_drbg_context rng
-    Identity identity
     br_ec_private_key ephemeral # key's ECDHE secret
     uint8_t ephemeral_bytes[80]
     uint8_t point[133]          # and its public point
@@ -33,6 +34,8 @@ cdef struct Key:
     uint8_t peer_point[133]     # the peer's
     size_t params_len           # client: length of the server's point as its ServerKeyExchange has it, 0 without one
     int group
+    const bw_suite *suite
+    size_t fragment_max
     br_ssl_engine_context eng   # randoms, master secret and record keys; never sees the wire
     Traffic opening             # TLS 1.3: the two directions' protection
     Traffic sealing
@@ -41,28 +44,29 @@ cdef struct Key:
     Server13Key server
     const Tickets *tickets      # NULL: none are opened or made
     Tickets ticket_keys         # of a file
+    Identity identity
+    # from here on nothing is secret
+    uint8_t *anchors_text
+    size_t anchors_len
+    Anchors anchors
+    char account[256]           # from the client's certificate, empty without -U
+    char sni[256]
+    Candidate candidates[CANDIDATES_MAX]
+    Peer peer
+    Transcript transcript
+    Trust trust                 # client: the anchors
     Offered13 offered           # client: what our last ClientHello said
     uint8_t session[32]
     uint16_t suites13[3]
     bint requested              # client: the server wants a certificate
     int scheme                  # client: that our certificate signs with, 0 for none
-    const bw_suite *suite
-    uint8_t *anchors_text
-    size_t anchors_len
-    Anchors anchors
-    Peer peer
-    Transcript transcript
-    char account[256]           # from the client's certificate, empty without -U
-    char sni[256]
-    size_t fragment_max
-    Candidate candidates[CANDIDATES_MAX]
-    Trust trust                 # client: the anchors
     uint8_t exchange[6 + SERVER_KEY_MAX]    # client: our ClientKeyExchange
     size_t exchange_len
 
 cdef void tickets_forget(Key *k) noexcept nogil:
     """No ticket is made or opened any more."""
-    tickets_unmap()
+    if k.tickets == tickets_page:
+        tickets_unmap()
     explicit_bzero(&k.ticket_keys, sizeof(k.ticket_keys))
     k.tickets = NULL
 
@@ -76,7 +80,7 @@ cdef extern from *:
 
 cdef void key_end() noexcept nogil:
     """The only way out: forget everything and leave. Descriptors close by themselves, which the others notice."""
-    explicit_bzero(&key_process, sizeof(key_process))
+    explicit_bzero(&key_process, <size_t>(<uint8_t *>&key_process.anchors_text - <uint8_t *>&key_process))
     _exit(0)
 
 cdef void key_answer(Key *k, int status, size_t n) noexcept nogil:
@@ -197,6 +201,7 @@ cdef void key_go(Key *k, const uint8_t *addresses, size_t n) noexcept nogil:
     cdef Cursor c = cursor_over(addresses, n)
     cdef Cursor field
     cdef size_t used = 2, i
+    cdef bint trusted = (k.config.client != NULL or k.config.anchors != NULL) and k.peer.trusted
     cdef int f
     used += go_field(m + used, k.account)
     for f in range(4):
@@ -225,13 +230,13 @@ cdef void key_go(Key *k, const uint8_t *addresses, size_t n) noexcept nogil:
         used += go_field(m + used, k.suite.openssl_name)
     used += go_field(m + used, k.sni)
     text[0] = 0
-    if k.peer.trusted:
+    if trusted:
         strcpy(text, "SHA256:")
         for i in range(32):
             snprintf(text + 7 + 2 * i, 3, "%02x", <unsigned int>k.peer.leaf_hash[i])
     used += go_field(m + used, text)
     text[0] = 0
-    if k.peer.trusted:
+    if trusted:
         subject_text(&k.peer, text, sizeof(text))
     used += go_field(m + used, text)
     text[0] = 0

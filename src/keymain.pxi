@@ -191,7 +191,7 @@ cdef void key_main(Config *config, int port, int go, uint8_t *ring_base, int wak
     cdef const bw_op *op
     cdef uint8_t seed[32]
     cdef ssize_t n
-    log_state.process = "key"
+    log_as("key")
     k.config = config
     k.port = port
     k.go = go
@@ -200,7 +200,7 @@ cdef void key_main(Config *config, int port, int go, uint8_t *ring_base, int wak
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     if config.ticket_file != NULL or config.version_max < TLS13 or config.anchors != NULL:
         tickets_unmap()
-    if tickets_page != NULL:
+    elif tickets_page != NULL:
         mprotect(tickets_page, PAGE, PROT_READ)
         k.tickets = tickets_page
     if not ring_side(&k.ring, ring_base, True, wake_net) or getrandom(seed, 32, 0) != 32 or not bw_primitives_init():
@@ -209,7 +209,8 @@ cdef void key_main(Config *config, int port, int go, uint8_t *ring_base, int wak
     br_hmac_drbg_init(&k.rng, &br_sha256_vtable, seed, 32)
     explicit_bzero(seed, 32)
     records_engine(&k.eng)
-    transcript_start(&k.transcript, config.client != NULL)
+    if config.client != NULL or config.anchors != NULL:
+        transcript_start(&k.transcript, config.client != NULL)
     if not key_loop_prepare(k, wake_key, prog_in, prog_out):
         log_fatal("unable to start the key process", errno)
         key_end()

@@ -6,6 +6,10 @@
 # plaintext is read into private memory, sealed in place and the sealed record copied into the ring.
 
 cdef struct KeyRun:
+    uint8_t control[16392]      # a sealed-record request that waits for room
+    uint8_t in_slots[BATCH][SLOT]
+    uint8_t out_slots[BATCH][SLOT]
+    uint8_t margin[4096]        # PAGE: no slot shares its last page with what stays
     int epoll
     int prog_in                 # write end of prog's stdin, -1 once closed
     int prog_out                # read end of prog's stdout, -1 once closed
@@ -31,10 +35,6 @@ cdef struct KeyRun:
     iovec pending_iov[BATCH]
     bint rested                 # nothing has happened since memory was given back
     size_t control_len
-    uint8_t control[16392]      # a sealed-record request that waits for room
-    uint8_t in_slots[BATCH][SLOT]
-    uint8_t out_slots[BATCH][SLOT]
-    uint8_t margin[4096]        # PAGE: no slot shares its last page with what stays
 
 cdef KeyRun key_pump
 
@@ -144,21 +144,28 @@ cdef size_t key_slot_start(Key *k, size_t slot, size_t *most) noexcept nogil:
         most[0] = k.fragment_max
     return start
 
-cdef bint key_control(Key *k) noexcept nogil:
-    """Seal the waiting request if there is room; False while there is none."""
-    cdef KeyRun *r = &key_pump
+cdef bint key_seal_now(Key *k, int kind, const uint8_t *p, size_t n) noexcept nogil:
+    """Seal what net asks for if there is room; False while there is none."""
+    cdef uint8_t *slot = key_pump.out_slots[0]
     cdef size_t most = PLAINTEXT_MAX, start = key_slot_start(k, SLOT, &most), room = ring_room(&k.ring)
     if room > RING_SIZE:
         key_end()
     if room < SLOT:
         return False
-    if r.control_len - 1 > most:
+    if n > most:
         key_end()
-    memcpy(r.out_slots[0] + start, r.control + 1, r.control_len - 1)
-    key_seal_slot(k, r.out_slots[0], start, r.control[0], r.control_len - 1)
-    r.control_len = 0
+    memcpy(slot + start, p, n)
+    key_seal_slot(k, slot, start, kind, n)
     k.ring.seals += 1
     ring_publish(&k.ring)
+    return True
+
+cdef bint key_control(Key *k) noexcept nogil:
+    """The same with the request that waits."""
+    cdef KeyRun *r = &key_pump
+    if not key_seal_now(k, r.control[0], r.control + 1, r.control_len - 1):
+        return False
+    r.control_len = 0
     return True
 
 cdef bint key_renew(Key *k, bint requested) noexcept nogil:
@@ -189,10 +196,10 @@ cdef void key_seal(Key *k, int kind, const uint8_t *p, size_t n) noexcept nogil:
     """net may have alerts and, before TLS 1.3, handshake messages sealed, never application data."""
     if kind != 21 and (kind != 22 or k.sealing.suite != NULL):
         key_end()
-    key_pump.control[0] = <uint8_t>kind
-    memcpy(key_pump.control + 1, p, n)
-    key_pump.control_len = n + 1
-    key_control(k)
+    if not key_seal_now(k, kind, p, n):
+        key_pump.control[0] = <uint8_t>kind
+        memcpy(key_pump.control + 1, p, n)
+        key_pump.control_len = n + 1
 
 cdef bint key_flush(Key *k, uint64_t at) noexcept nogil:
     """Write opened records to prog; True when all are delivered (or prog reads no more). Frees the ring behind them."""
@@ -230,7 +237,6 @@ cdef bint key_input(Key *k) noexcept nogil:
     cdef uint8_t *plain = NULL
     cdef size_t n = 0, available
     cdef int kind = 0, alert = 0, records = 0
-    cdef uint8_t event[16400]
     cdef uint64_t at
     if r.pending_num:
         return key_flush(k, k.ring.tail + r.pending)
@@ -277,11 +283,11 @@ cdef bint key_input(Key *k) noexcept nogil:
     if alert or kind != 23:
         r.paused = True
         r.refused = alert != 0
-        event[0] = <uint8_t>(alert if alert else kind)
+        key_reply[0] = <uint8_t>(alert if alert else kind)
         if alert == 0:
-            memcpy(event + 1, plain, n)
+            memcpy(key_reply + 1, plain, n)
     # before the cursor that says that the record is done: at the end of the connection net asks for no more
-    if r.paused and port_send(k.port, BW_EV_REFUSED if alert else BW_EV_OPENED, event,
+    if r.paused and port_send(k.port, BW_EV_REFUSED if alert else BW_EV_OPENED, key_reply,
                               1 if alert else n + 1) < 0:
         key_end()
     key_flush(k, at)
@@ -357,7 +363,7 @@ cdef void key_rest(Key *k) noexcept nogil:
     cdef KeyRun *r = &key_pump
     r.first = FIRST_BYTES
     if r.pending_num == 0 and r.control_len == 0:
-        pages_drop(r.control, <size_t>(<uint8_t *>(r + 1) - r.control))
+        pages_drop(r.control, <size_t>(<uint8_t *>&r.epoll - r.control))
     pages_drop(key_message, sizeof(key_message))
     pages_drop(key_reply, sizeof(key_reply))
     ring_rest(&k.ring, k.ring.head)

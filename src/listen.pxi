@@ -69,13 +69,22 @@ cdef int listen_open(const char *host, int port, int backlog) noexcept nogil:
     set_errno(err)
     return -1
 
+cdef char notify_path[108]          # sun_path
+
+cdef void notify_prepare() noexcept nogil:
+    """Before the forks: where the service manager listens, which workers and their progs are not told."""
+    cdef const char *path = getenv("NOTIFY_SOCKET")
+    if path != NULL and strlen(path) < sizeof(notify_path):
+        strcpy(notify_path, path)
+    unsetenv("NOTIFY_SOCKET")
+
 cdef void notify(const char *text) noexcept nogil:
     """Tell the service manager, if there is one (sd_notify(3)); nothing is lost when it does not listen."""
-    cdef const char *path = getenv("NOTIFY_SOCKET")
+    cdef const char *path = notify_path
     cdef sockaddr_un sa
     cdef size_t n
     cdef int fd
-    if path == NULL or (path[0] != c'/' and path[0] != c'@') or strlen(path) >= sizeof(sa.sun_path):
+    if path[0] != c'/' and path[0] != c'@':
         return
     memset(&sa, 0, sizeof(sa))
     sa.sun_family = <unsigned short>AF_UNIX

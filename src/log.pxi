@@ -24,11 +24,18 @@ cdef struct Log:
     char name[32]
     char id[72]
     char ip[64]
-    const char *process     # net, key or prog, shown from -vv on
     bint spoke              # a line was written
     bint s6                 # the lines of s6's tools, with the system's words for an errno
 
 cdef Log log_state
+cdef extern from * nogil:
+    """
+    /* Shown from -vv on. Thread-local: so it lies in the page of data that each child of a fork writes anyway. */
+    static __thread const char *log_process;
+    static inline void log_as(const char *process) { log_process = process; }
+    """
+    const char *log_process
+    void log_as(const char *process)            # net, key, prog...
 
 cdef void log_identify(const char *given) noexcept nogil:
     """The name of a connection in its log lines: an inherited one, or with NULL or nothing a random one."""
@@ -151,7 +158,7 @@ cdef void log_write(int level, const char *word, int err, const char *message,
         line_raw(&l, " ")
     if log_state.level >= LOG_DEBUG:
         line_raw(&l, "{")
-        line_raw(&l, log_state.process)
+        line_raw(&l, log_process)
         line_raw(&l, "}")
     if log_state.level >= LOG_INFO:
         line_raw(&l, "[")

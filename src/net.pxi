@@ -58,6 +58,7 @@ cdef struct Net:
     Ring ring
     int64_t deadline        # monotonic ms; of the handshake, then of idleness
     Addresses addresses
+    Anchors anchors         # of -a, for their names
     bint in_ready           # edge-triggered: true until a read says EAGAIN
     bint out_ready
     bint port_ready

@@ -87,8 +87,9 @@ cdef int net_wait_prog(Net *net, int64_t patience_ms) noexcept nogil:
         net_sleep(net, until)
         net_reap(net)
     if WIFEXITED(net.prog_status):
-        snprintf(m, sizeof(m), "child exited with status %d", WEXITSTATUS(net.prog_status))
-        log_debug(m)
+        if log_state.level >= LOG_DEBUG:
+            snprintf(m, sizeof(m), "child exited with status %d", WEXITSTATUS(net.prog_status))
+            log_debug(m)
         return WEXITSTATUS(net.prog_status)
     snprintf(m, sizeof(m), "child process killed by signal %d", WTERMSIG(net.prog_status))
     log_fatal(m, 0)
@@ -120,8 +121,9 @@ cdef int net_end(Net *net) noexcept nogil:
             patience = -1
             net_linger(net)
     elif running:
-        snprintf(m, sizeof(m), "tls phase: %s", end_text(end))
-        log_debug(m)
+        if log_state.level >= LOG_DEBUG:
+            snprintf(m, sizeof(m), "tls phase: %s", end_text(end))
+            log_debug(m)
     elif end == END_KEY:
         log_error("key process ended", 0)
     elif end == END_DEADLINE or end == END_EARLY or end == END_LOST:

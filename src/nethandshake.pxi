@@ -203,6 +203,8 @@ cdef void net_handshake(Net *net) noexcept nogil:
         port_send(net.port, BW_OP_RUN, facts, run_facts(net, facts))
     else:
         port_send(net.port, BW_OP_BEGIN, NULL, 0)
+    if log_state.level < LOG_INFO:
+        return
     snprintf(m, sizeof(m), "SSL connection: %s, %s, %s, sni='%.64s%s'%s", version_row(net.version).log_name,
              net.suite.log_name if net.version == TLS13 else suite_row(engine.eng.session.cipher_suite).log_name,
              group_text(), engine.eng.server_name, name_rest(strlen(engine.eng.server_name)),

@@ -99,7 +99,7 @@ cdef void net_rest(Net *net) noexcept nogil:
     pages_drop(net_rbuf, sizeof(net_rbuf))
     pages_drop(net_wbuf, sizeof(net_wbuf))
     pages_drop(port_reply, sizeof(port_reply))
-    pages_drop(engine.peer_list, sizeof(engine.peer_list) + sizeof(engine.ibuf) + sizeof(engine.obuf))
+    pages_drop(engine.chain_text, <size_t>(<uint8_t *>&engine.cc - engine.chain_text))
     free(engine.transcript)
     engine.transcript = NULL
     if net.message_len == 0:

@@ -84,12 +84,17 @@ bw_set_chapol(br_ssl_engine_context *eng)
 static void bw_set_chapol(br_ssl_engine_context *eng) { br_ssl_engine_set_default_chapol(eng); }
 #endif
 
-/* Once a process, before all of the rest; 0 when it failed. */
+/* Before all of the rest, once for a process and what it forks: a page that each writes is copied. 0: it failed. */
 static int
 bw_primitives_init(void)
 {
-	bw_chapol_init();
-	return bw_sodium_init();
+	static int ready;
+
+	if (!ready) {
+		bw_chapol_init();
+		ready = bw_sodium_init();
+	}
+	return ready;
 }
 
 #ifdef BEARWRAP_SODIUM

@@ -69,7 +69,7 @@ cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd, int con
     cdef size_t have = 0, want = 2
     cdef bint account
     cdef int i
-    log_state.process = "prog"
+    log_as("prog")
     while have < want:
         n = read(go, m + have, want - have)
         if n < 0 and errno == EINTR:
@@ -108,6 +108,7 @@ cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd, int con
         prog_drop(config.account)
     if config.listening:
         signal(SIGHUP, SIG_DFL)         # which only its worker ignores
+        setenv("LOG_ID", log_state.id, 1)
     if config.client != NULL:
         dup2(stdin_fd, config.client.read_fd)
         dup2(stdout_fd, config.client.write_fd)

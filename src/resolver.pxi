@@ -119,7 +119,7 @@ cdef void resolver_child(Question *q, int sink, pid_t parent) noexcept nogil:
     cdef sigset_t none
     cdef uid_t uid = 0
     cdef int null
-    log_state.process = "resolver"
+    log_as("resolver")
     if q.jail != NULL:
         if not jail_identity(q.jail, &uid):
             _exit(CHILD_NO_JAIL)

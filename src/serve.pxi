@@ -294,6 +294,7 @@ cdef int serve_loop(Supervisor *s) noexcept nogil:
     cdef epoll_event events[EVENTS]
     cdef int64_t now, until, left
     cdef int i, n, first
+    notify_prepare()
     if s.config.version_max >= TLS13 and s.config.ticket_file == NULL and s.config.anchors == NULL:
         if not tickets_map() or not tickets_rotate():
             log_fatal("unable to make ticket keys", errno)

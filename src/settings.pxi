@@ -116,5 +116,5 @@ cdef bint settings_unpack(size_t n) noexcept nogil:
     each_text(m, text_unpack)
     m.config.argv = program_argv + (program_argc - m.words)
     log_state = m.log
-    log_state.process = "main"
+    log_as("main")
     return True

@@ -153,7 +153,7 @@ cdef void smtp_prog_main(char **argv, const char *account, int go, int stdin_fd,
     """prog's process up to its exec; never returns. It starts only when the jail is closed behind us."""
     cdef char word
     cdef ssize_t n
-    log_state.process = "prog"
+    log_as("prog")
     while True:
         n = read(go, &word, 1)
         if not (n < 0 and errno == EINTR):
@@ -256,7 +256,7 @@ cdef bint smtp_open(char **argv, const char *account, Jail *jail) noexcept nogil
     close(from_prog[1])
     close(go[0])
     s.go = go[1]
-    log_state.process = "smtp"
+    log_as("smtp")
     if not smtp_epolls(to_prog[1], from_prog[0]) or not signal_pipe_arm(s.killer, s.prog):
         log_fatal("unable to prepare the session", errno)
         return False

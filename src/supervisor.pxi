@@ -145,7 +145,6 @@ cdef void worker_begin(Supervisor *s, int sock) noexcept nogil:
     sigemptyset(&none)
     sigprocmask(SIG_SETMASK, &none, NULL)
     setrlimit(RLIMIT_NOFILE, &s.files)
-    unsetenv("NOTIFY_SOCKET")
     worker_main(s.config, sock)
 
 cdef void worker_spawn(Supervisor *s) noexcept nogil:

@@ -123,7 +123,7 @@ cdef int forward_run(Forward *f, Relay *r) noexcept nogil:
     """One connection to its end; the exit code of the program."""
     cdef char m[1200]
     cdef int code, n, yes = 1
-    log_state.process = "tcp"
+    log_as("tcp")
     # by hand, without an input or an output, it serves too
     if not standard_descriptors(False):
         return 111

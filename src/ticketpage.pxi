@@ -20,10 +20,9 @@ cdef bint tickets_map() noexcept nogil:
     return True
 
 cdef void tickets_unmap() noexcept nogil:
-    global tickets_page
+    """Once a process, which does not look at the page again."""
     if tickets_page != NULL:
         munmap(tickets_page, PAGE)
-        tickets_page = NULL
 
 cdef bint tickets_rotate() noexcept nogil:
     """A new key becomes the current one and the oldest goes."""

@@ -405,7 +405,7 @@ def tickets_turned(int turns):
     memset(&s, 0, sizeof(s))
     records_engine(&e)
     br_hmac_drbg_init(&rng, &br_sha256_vtable, b"seed", 4)
-    if tickets_page != NULL or not tickets_map():
+    if not tickets_map():
         raise OSError(errno, "")
     try:
         made = []

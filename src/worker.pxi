@@ -143,7 +143,6 @@ cdef void worker_main(Config *config, int sock) noexcept nogil:
     signal(SIGCHLD, SIG_DFL)
     signal(SIGTERM, SIG_DFL)
     log_identify(NULL)
-    setenv("LOG_ID", log_state.id, 1)
     if not connection_fork(config, net, &p, sock):
         _exit(111)
     fd = socket_receive(sock, &h)

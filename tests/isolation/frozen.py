@@ -15,7 +15,7 @@ import ctypes
 import os
 import signal
 
-SEIZE, INTERRUPT, DETACH = 0x4206, 0x4207, 17
+SEIZE, INTERRUPT, CONT, DETACH = 0x4206, 0x4207, 7, 17
 WALL = 0x40000000
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -45,6 +45,10 @@ class Tracer:
         """Stop it now."""
         _ptrace(INTERRUPT, self.pid)
         self.wait_stop()
+
+    def resume(self) -> None:
+        """Let it run, still watched."""
+        _ptrace(CONT, self.pid)
 
     def go_on(self) -> None:
         """Let it run and watch it no more."""
