@@ -7,30 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import random
 import socket
 import ssl
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.companions.tcp import in_thread
-from tests.harness import (
-    LIMIT_S,
-    Deadline,
-    Mailbox,
-    duplex,
-    ending,
-    marked,
-    needs_root,
-    proc_status,
-    read_exactly,
-    require_peer,
-    reset,
-    wait_gone,
-)
+from tests.harness import Mailbox, duplex, ending, read_exactly, wait_gone
 from tests.wire.names import FATAL, WARNING, Alert, Record
 from tests.wire.records import Ended
 
@@ -38,7 +23,7 @@ from .material import Material
 from .peers import IGNORE_UNEXPECTED_EOF, gnutls_server, server_context, tlswrapper
 from .scripted import identity
 from .server import Server
-from .tlsc import Tlsc, loopback
+from .tlsc import Tlsc
 
 MIB = 1 << 20
 SIZE = 300_000  # more than a pipe and a ring hold together
@@ -251,52 +236,6 @@ def test_eof_inside_a_header(material: Material, eof: list[str]) -> None:
         server.sock.shutdown(socket.SHUT_WR)
         line = AFTER + "connection closed by the peer in the middle of a record (BR_ERR_IO)\n"
         finished(run, 7, b"whole", line)
-
-
-@eofs
-def test_reset(material: Material, eof: list[str]) -> None:
-    with start(material, eof, "head -c 4 <&6; cat <&6; exit 7") as run:
-        server = scripted(run, material)
-        server.send_data(b"data")
-        assert run.wait_stdout("data")
-        reset(server.sock)
-        finished(run, 7, b"data", "s6-tlsc: fatal: unable to read from remote: Connection reset by peer\n")
-
-
-@needs_root
-def test_reset_while_prog_ends(material: Material) -> None:
-    """prog, whose input the reset ends, may be gone before net looks again: net's word to key takes a while here."""
-    slow = [require_peer("strace"), "-f", "-qq", "-e", "inject=writev:delay_exit=200000", "-o", os.devnull]
-
-    def held() -> bool:
-        """Whether strace holds one of them: in state t, not yet at rest."""
-        return any(proc_status(pid)["State"].startswith("t") for pid in marked(run.mark))
-
-    with start(material, ["-s"], "cat <&6; exit 7", launcher=slow) as run:
-        server = scripted(run, material)
-        server.send_data(b"data")
-        assert run.wait_stdout("data")
-        deadline = Deadline(LIMIT_S)
-        while held():
-            assert not deadline.over()
-            time.sleep(0.01)
-        reset(server.sock)
-        finished(run, 7, b"data", "s6-tlsc: fatal: unable to read from remote: Connection reset by peer\n")
-
-
-@styles
-def test_reset_before_all_is_out(material: Material, style: list[str]) -> None:
-    """prog has said it all and ended well: that it has not arrived is not kept from whoever reads the log."""
-    sock, peer = loopback()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-    said = 2 * SIZE  # more than the sockets hold, less than they and the ring
-    with start(material, style, f"head -c {said} /dev/zero >&7; echo done; exec 7>&-; exit 5", sock=sock) as run:
-        server = Server(peer, identity(material.path("p256").read_text()))
-        server.handshake()
-        assert run.wait_stdout("done")
-        reset(peer)
-        finished(run, 5, b"done\n", "s6-tlsc: fatal: unable to read from remote: Connection reset by peer\n")
 
 
 @pytest.mark.parametrize("number", [Alert.INTERNAL_ERROR, Alert.UNEXPECTED_MESSAGE, Alert.BAD_RECORD_MAC])
