@@ -125,5 +125,6 @@ class Machine:
             time.sleep(0.05)
 
     def journal(self, *words: str) -> str:
-        """What the services have said, and systemd of them."""
+        """What the services have said, and systemd of them, up to now."""
+        self.run("journalctl", "--sync", check=False)
         return self.run("journalctl", "--quiet", "--no-pager", "--output=cat", *words, check=False)
