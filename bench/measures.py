@@ -330,7 +330,7 @@ class Station:
         self._turned = not self._turned
         for count in (held, 0) if self._turned else (0, held):
             with self._holding(count) if count else nullcontext():
-                time.sleep(USED_IDLE_S if count else 0)     # until they are idle: connections just made rest a second later
+                time.sleep(USED_IDLE_S if count else 0)  # until they are idle: what was just made rests a second later
                 result = self._load("--seconds", str(self.settings.seconds), "--streams", str(self.measure.streams))
             self.server.settle()
             rates[count] = result["per_second"]

@@ -27,13 +27,15 @@ cdef void hand_over(Supervisor *s) noexcept nogil:
         h.accepted_ms = p.rows[i].accepted_ms
         memcpy(h.address, p.rows[i].address, ADDRESS)
         if not socket_send(w.sock, p.rows[i].fd, &h):
-            kill(w.pid, SIGKILL)        # most likely it is gone; its event follows
+            kill(w.pid, SIGKILL)        # most likely it is gone; its signal follows
             s.idle_num += 1
             return
         # the worker's copy keeps the file open, so epoll would go on watching it
         epoll_ctl(s.epoll, EPOLL_CTL_DEL, p.rows[i].fd, NULL)
         close(p.rows[i].fd)
+        close(w.sock)
         p.rows[i].fd = -1
+        w.sock = -1
         w.place = i
         place_state(p, i, PLACE_SERVED)
 
@@ -158,6 +160,8 @@ cdef void serve_signals(Supervisor *s) noexcept nogil:
     while read(s.signals, &info, sizeof(info)) == sizeof(info):
         if <int>info.ssi_signo == SIGINT and s.stopping:
             s.stop_ms = now_ms()        # twice at the terminal: now
+        elif <int>info.ssi_signo == SIGCHLD:
+            workers_ended(s)
         elif <int>info.ssi_signo != SIGHUP:
             serve_stop(s, now_ms())
         elif s.log_file != NULL:
@@ -206,7 +210,7 @@ cdef int64_t serve_until(Supervisor *s, int64_t now) noexcept nogil:
 cdef bint serve_files(Supervisor *s, int *places) noexcept nogil:
     """As many descriptors as the limits need; where the system allows fewer, fewer places, so that none is ever missing.
 
-    A connection costs one here, its own or its worker's socket; so does an idle worker. What was inherited is closed.
+    A connection costs one here until a worker has it; so does an idle worker. What was inherited is closed.
     """
     cdef int own[LISTENERS_MAX + 1]         # the status socket besides
     cdef rlim_t besides = <rlim_t>(DESCRIPTORS + STATUS_CLIENTS + s.listeners_num + s.spare)
@@ -254,7 +258,7 @@ cdef bint serve_open(Supervisor *s) noexcept nogil:
     if not serve_listening(s) or not serve_files(s, &places):
         return False
     s.workers = <Worker *>pages_unforked(<size_t>s.workers_num * (sizeof(Worker) + 2 * sizeof(int)))
-    if s.workers == NULL or not places_open(&s.places, places):
+    if s.workers == NULL or not words_open(s) or not places_open(&s.places, places):
         return False
     s.idle = <int *>(s.workers + s.workers_num)
     s.unused = s.idle + s.workers_num
@@ -266,6 +270,7 @@ cdef bint serve_open(Supervisor *s) noexcept nogil:
     sigaddset(&mask, SIGTERM)
     sigaddset(&mask, SIGINT)
     sigaddset(&mask, SIGHUP)
+    sigaddset(&mask, SIGCHLD)
     if sigprocmask(SIG_BLOCK, &mask, NULL) < 0:
         return False
     signal(SIGPIPE, SIG_IGN)
@@ -281,8 +286,6 @@ cdef void serve_event(Supervisor *s, uint64_t data, uint32_t events) noexcept no
         serve_accept(s, s.listeners[i])
     elif tag == TAG_PLACE:
         place_spoke(s, i, events)
-    elif tag == TAG_WORKER and s.workers[i].pid:
-        worker_ended(s, i)
     elif tag == TAG_SIGNAL:
         serve_signals(s)
     elif tag == TAG_STATUS:

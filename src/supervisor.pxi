@@ -1,5 +1,5 @@
 # supervisor - what the listener's process knows: its places, its workers and its counters, and how a worker comes and
-# goes. A worker that serves may be a conquered one: nothing that it says or does makes the supervisor wait.
+# goes. A worker that serves may be a conquered one: it has no descriptor of the supervisor's, and one page, for its word.
 
 cdef enum:
     EVENTS = 64
@@ -9,21 +9,19 @@ cdef enum:
     PAUSE_MS = 100          # before what failed for want of something is tried again
     KILL_MS = 4000          # after SIGTERM at the end of a drain: a worker gives its prog two seconds of that
     LINE_MS = 1000          # between two lines about the same
-    DESCRIPTORS = 24        # of the supervisor's own: standard ones, status, signals, epoll, a fork's socket pair
+    DESCRIPTORS = 24        # of the supervisor's own: standard ones, status, signals, epoll, words, a fork's socket pair
 
 cdef enum Tag:
     TAG_SIGNAL = 1
     TAG_LISTENER = 2
     TAG_PLACE = 3
-    TAG_WORKER = 4
-    TAG_STATUS = 5
-    TAG_STATUS_CLIENT = 6
+    TAG_STATUS = 4
+    TAG_STATUS_CLIENT = 5
 
 cdef struct Worker:
     pid_t pid               # 0: free
-    int sock
+    int sock                # -1 once it has its connection
     int place               # -1: idle
-    bint told               # its one word has come
 
 cdef struct Counters:
     uint64_t accepted
@@ -62,6 +60,8 @@ cdef struct Supervisor:
     Places places
     Worker *workers
     int workers_num
+    int words_fd            # a memory file, a page for each worker: its Outcome
+    uint8_t *words
     int *idle               # their numbers
     int idle_num
     int *unused             # numbers of those that are free
@@ -124,20 +124,45 @@ cdef void serve_trouble(Supervisor *s, const char *what, int err) noexcept nogil
         s.trouble_ms = now
         log_fatal(what, err)
 
-cdef void worker_dismiss(Supervisor *s, int i) noexcept nogil:
-    """A worker that has closed its socket is ending; one that only says so ends here, so that this never waits."""
+cdef bint words_open(Supervisor *s) noexcept nogil:
+    """The pages of the workers' words, which no child gets; each maps its own."""
+    cdef size_t n = <size_t>s.workers_num * PAGE
+    cdef void *p
+    s.words_fd = memfd_create("words", MFD_CLOEXEC)
+    if s.words_fd < 0 or ftruncate(s.words_fd, <off_t>n) < 0:
+        return False
+    p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, s.words_fd, 0)
+    if p == MAP_FAILED or madvise(p, n, MADV_DONTFORK) < 0:
+        return False
+    s.words = <uint8_t *>p
+    return True
+
+cdef Outcome *worker_word(Supervisor *s, int i) noexcept nogil:
+    return <Outcome *>(s.words + <size_t>i * PAGE)
+
+cdef void worker_free(Supervisor *s, int i) noexcept nogil:
+    """It has been waited for: its row is free, its page empty for the next one."""
     cdef Worker *w = &s.workers[i]
-    cdef int status = 0
-    close(w.sock)
-    kill(w.pid, SIGKILL)
-    waitpid(w.pid, &status, 0)
+    if w.sock >= 0:
+        close(w.sock)
+    memset(worker_word(s, i), 0, sizeof(Outcome))
     w.pid = 0
     s.used -= 1
     s.unused[s.workers_num - s.used - 1] = i
 
-cdef void worker_begin(Supervisor *s, int sock) noexcept nogil:
+cdef void worker_dismiss(Supervisor *s, int i) noexcept nogil:
+    """End one that is idle, and nobody else's yet, so that waiting for it is short."""
+    cdef int status = 0
+    kill(s.workers[i].pid, SIGKILL)
+    waitpid(s.workers[i].pid, &status, 0)
+    worker_free(s, i)
+
+cdef void worker_begin(Supervisor *s, int sock, int at) noexcept nogil:
     """The child: what is the supervisor's alone goes, then it is a worker; never returns."""
     cdef sigset_t none
+    cdef void *word = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, s.words_fd, <off_t>at * PAGE)
+    if word == MAP_FAILED or madvise(word, PAGE, MADV_DONTFORK) < 0:
+        _exit(111)
     close_inherited(&sock, 1)
     setpgid(0, 0)               # what a terminal signals is the supervisor: connections are not cut
     signal(SIGINT, SIG_DFL)
@@ -145,7 +170,7 @@ cdef void worker_begin(Supervisor *s, int sock) noexcept nogil:
     sigemptyset(&none)
     sigprocmask(SIG_SETMASK, &none, NULL)
     setrlimit(RLIMIT_NOFILE, &s.files)
-    worker_main(s.config, sock)
+    worker_main(s.config, sock, <Outcome *>word)
 
 cdef void worker_spawn(Supervisor *s) noexcept nogil:
     """Fork a worker that waits for its connection; the caller has seen that one is free."""
@@ -158,7 +183,7 @@ cdef void worker_spawn(Supervisor *s) noexcept nogil:
         return
     pid = bw_fork()
     if pid == 0:
-        worker_begin(s, pair[1])
+        worker_begin(s, pair[1], at)
     close(pair[1])
     if pid < 0:
         close(pair[0])
@@ -167,42 +192,49 @@ cdef void worker_spawn(Supervisor *s) noexcept nogil:
     w.pid = pid
     w.sock = pair[0]
     w.place = -1
-    w.told = False
     s.used += 1
-    if not serve_watch(s, pair[0], EPOLLIN, TAG_WORKER, at):
-        serve_trouble(s, "unable to start a worker", errno)
-        worker_dismiss(s, at)
-        return
     s.idle[s.idle_num] = at
     s.idle_num += 1
 
 cdef void worker_ended(Supervisor *s, int i) noexcept nogil:
-    """A worker has closed its socket, or sent its one word: take it, free its place."""
+    """A worker is no more, but not yet waited for: count its word, free its place."""
     cdef Worker *w = &s.workers[i]
-    cdef Outcome o
+    cdef Outcome o = worker_word(s, i)[0]
     cdef int k
-    cdef ssize_t n = recv(w.sock, &o, sizeof(o), MSG_DONTWAIT | MSG_TRUNC)
-    if n < 0 and (errno == EAGAIN or errno == EINTR):
-        return
-    if n == sizeof(o) and w.place >= 0 and not w.told:
-        w.told = True
-        serve_count(s, &o)
-        return                  # its end follows
     if w.place >= 0:
         place_free(&s.places, w.place)
-        if not w.told:
+        if o.told:
+            serve_count(s, &o)
+        else:
             s.c.lost += 1
             kill(-w.pid, SIGTERM)       # its group: nobody else tells prog, which may not heed the end of its input
             serve_trouble(s, "a worker was lost with its connection", 0)
-    else:
-        for k in range(s.idle_num):
-            if s.idle[k] == i:
-                s.idle_num -= 1
-                s.idle[k] = s.idle[s.idle_num]
+        return
+    for k in range(s.idle_num):
+        if s.idle[k] == i:
+            s.idle_num -= 1
+            s.idle[k] = s.idle[s.idle_num]
+            break
+    if not s.stopping:
+        serve_trouble(s, "a worker ended before it had a connection", 0)
+
+cdef void workers_ended(Supervisor *s) noexcept nogil:
+    """SIGCHLD: all that have ended; as process 1 of a container, orphans of others too."""
+    cdef siginfo_t info
+    cdef int i, status
+    while True:
+        info.si_pid = 0
+        # the number stays its own until it is waited for
+        if waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 or info.si_pid == 0:
+            return
+        for i in range(s.workers_num):
+            if s.workers[i].pid == info.si_pid:
+                worker_ended(s, i)
+                waitpid(info.si_pid, &status, 0)
+                worker_free(s, i)
                 break
-        if not s.stopping:
-            serve_trouble(s, "a worker ended before it had a connection", 0)
-    worker_dismiss(s, i)
+        else:
+            waitpid(info.si_pid, &status, 0)
 
 cdef void workers_renew(Supervisor *s) noexcept nogil:
     """The idle ones go, and with them what they were forked with."""

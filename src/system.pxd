@@ -62,6 +62,7 @@ cdef extern from "<sys/eventfd.h>" nogil:
     int eventfd(unsigned int initval, int flags)
 
 cdef extern from "<sys/mman.h>" nogil:
+    int MFD_CLOEXEC
     int memfd_create(const char *name, unsigned int flags)
     int PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_ANONYMOUS
     int MADV_DONTNEED, MADV_REMOVE, MADV_DONTFORK
@@ -82,7 +83,10 @@ cdef extern from "<sys/uio.h>" nogil:
     ssize_t writev(int fd, const iovec *iov, int n)
 
 cdef extern from "<sys/wait.h>" nogil:
-    int WNOHANG
+    int WNOHANG, WNOWAIT, WEXITED, P_ALL
+    ctypedef struct siginfo_t:
+        pid_t si_pid
+    int waitid(int kind, unsigned int id, siginfo_t *info, int options)
     pid_t waitpid(pid_t pid, int *status, int options)
     int WIFEXITED(int status)
     int WEXITSTATUS(int status)
@@ -224,6 +228,7 @@ cdef extern from "<unistd.h>" nogil:
     pid_t getppid()
     off_t lseek(int fd, off_t at, int whence)
     int SEEK_SET
+    int ftruncate(int fd, off_t size)
     int setpgid(pid_t pid, pid_t group)
     int unlink(const char *path)
     ssize_t readlink(const char *path, char *text, size_t room)

@@ -1,7 +1,7 @@
 # worker - one process of `bearwrap serve` for one connection: forked ahead of need with its prog and key, it waits for
 # a socket from the supervisor, serves it as tlswrapper does and ends. Its memory never sees another connection.
 
-cdef struct Outcome:            # what a worker tells the supervisor at its end
+cdef struct Outcome:            # what a worker tells the supervisor at its end, in a page that the two share
     int32_t end                 # End
     int32_t code                # the exit code
     uint16_t version            # 0 before it was negotiated
@@ -10,6 +10,7 @@ cdef struct Outcome:            # what a worker tells the supervisor at its end
     uint8_t alert               # that ended it, ours or the peer's
     uint8_t clear               # -n: it never came to TLS
     uint8_t resumed
+    uint8_t told                # all of the rest is there
     uint64_t bytes_in           # records from Finished on, their headers included
     uint64_t bytes_out
 
@@ -132,7 +133,7 @@ cdef void worker_addresses(Net *net, HandOver *h) noexcept nogil:
             0, <sockaddr *>&sa, &n) == 0:
         sockaddr_text(&sa, net.addresses.local_ip, net.addresses.local_port)
 
-cdef void worker_main(Config *config, int sock) noexcept nogil:
+cdef void worker_main(Config *config, int sock, Outcome *word) noexcept nogil:
     """The worker, from its fork to its end; never returns. sock is its only descriptor but 0, 1 and 2."""
     cdef Net *net = &net_process
     cdef Pipes p
@@ -148,6 +149,7 @@ cdef void worker_main(Config *config, int sock) noexcept nogil:
     fd = socket_receive(sock, &h)
     if fd < 0:
         _exit(0)                # prog and key see it by their pipes
+    close(sock)
     net.fd_in = 0
     net.fd_out = 1
     if dup2(fd, 0) < 0 or dup2(fd, 1) < 0:
@@ -169,6 +171,6 @@ cdef void worker_main(Config *config, int sock) noexcept nogil:
     o.bytes_out = net.ring.tail
     if config.accounts:
         worker_account(net, &o, h.accepted_ms)
-    if write(sock, &o, sizeof(o)) < 0:
-        pass
+    o.told = 1
+    word[0] = o
     _exit(o.code)

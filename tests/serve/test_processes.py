@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import re
 import resource
@@ -11,7 +10,6 @@ import signal
 import socket
 import struct
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +23,7 @@ from tests.procs import children
 from .listening import Serving, closed
 
 pytestmark = needs_root
-OUTCOME = struct.Struct("<iiHHBBBxQQ")  # src/worker.pxi
+OUTCOME = struct.Struct("<iiHHBBBBB7xQQ")  # src/worker.pxi
 
 
 @pytest.fixture
@@ -108,72 +106,83 @@ def test_a_serving_worker_that_is_killed(wrapper: list[str]) -> None:
         assert server.faults(1) == ["bearwrap: fatal: a worker was lost with its connection"]
 
 
-@contextlib.contextmanager
-def conquered(server: Serving) -> Iterator[tuple[int, socket.socket]]:
-    """A serving worker's pid and its end of the socket to the supervisor, as one has it who runs code in net."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    worker = serving(server)
-    own = {fd.target for fd in descriptors(server.pid).values()}
-    assert not own & {fd.target for fd in descriptors(worker).values() if fd.kind == "socket"}
-    pidfd = os.pidfd_open(worker)
-    try:
-        for number in sorted(descriptors(worker)):
-            if number < 3 or descriptors(worker)[number].kind != "socket":
-                continue
-            fd = libc.syscall(438, pidfd, number, 0)  # pidfd_getfd
-            assert fd >= 0, os.strerror(ctypes.get_errno())
-            sock = socket.socket(fileno=fd)
-            pid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
-            if pid == server.pid:
-                yield worker, sock
-                sock.close()
-                return
-            sock.close()
-        raise AssertionError("no socket to the supervisor")
-    finally:
-        os.close(pidfd)
+def words(pid: int) -> list[tuple[int, int]]:
+    """Where a process has mapped pages for workers' words: (address, bytes)."""
+    maps = [line.split() for line in Path(f"/proc/{pid}/maps").read_text().splitlines() if "/memfd:words" in line]
+    return [(low, high - low) for low, high in ((int(x, 16) for x in fields[0].split("-")) for fields in maps)]
 
 
 def outcome(**more: int) -> bytes:
     """What a worker says at its end; a good one by default."""
     fields = {"end": 1, "code": 0, "version": 0x303, "suite": 0xCCA9, "established": 1, "alert": 0, "clear": 0,
-              "bytes_in": 10, "bytes_out": 10} | more  # fmt: skip
+              "resumed": 0, "told": 1, "bytes_in": 10, "bytes_out": 10} | more  # fmt: skip
     return OUTCOME.pack(*fields.values())
 
 
+def test_what_a_worker_shares_with_the_supervisor(wrapper: list[str]) -> None:
+    """One page, net's alone, and nothing else: with its connection the socket over which that came is gone."""
+    with Serving(wrapper, options=["--workers", "1"]) as server, server.tls() as tls:
+        tls.sendall(b"x")
+        assert read_exactly(tls, 1) == b"x"
+        worker = serving(server)
+        assert [size for _, size in words(worker)] == [4096]
+        assert [words(pid) for pid in children(worker)] == [[], []], "key and prog"
+        theirs = {fd.target for fd in descriptors(server.pid).values()}
+        ours = {fd.target for fd in descriptors(worker).values() if fd.number > 2}
+        assert not {target for target in ours & theirs if not target.startswith("anon_inode")}
+        sockets = [fd for fd in descriptors(worker).values() if fd.kind == "socket" and fd.number > 2]
+        assert len(sockets) == 1, "the key port"
+        held = len(descriptors(server.pid))
+        with server.tls():
+            assert len(descriptors(server.pid)) == held, "a connection that is served costs no descriptor"
+
+
 @pytest.mark.parametrize(
-    "words",
+    "word",
     [
-        [outcome()] * 2,
-        [outcome()] * 500,
-        [b"x"],
-        [b"x" * 5000],
-        [b""],
-        [outcome(version=0xFFFF, suite=0xFFFF, alert=255, established=255, bytes_in=2**64 - 1, bytes_out=2**63)] * 3,
-        None,
+        outcome(),
+        outcome(version=0xFFFF, suite=0xFFFF, alert=255, established=255, resumed=255, told=255,
+                bytes_in=2**64 - 1, bytes_out=2**63),
+        b"\xff" * 4096,
+        b"",
     ],
-    ids=["twice", "flood", "short", "long", "empty", "lies", "shut"],
-)
-def test_a_conquered_worker_that_lies_or_floods(wrapper: list[str], words: list[bytes] | None) -> None:
-    """It can count itself once, and end; it cannot make the supervisor wait, nor be what it is not."""
+    ids=["good", "lies", "all", "none"],
+)  # fmt: skip
+def test_a_conquered_worker_that_lies(wrapper: list[str], word: bytes) -> None:
+    """It can count itself once, when it ends; its page is empty for the next."""
     with Serving(wrapper, options=["--max-connections", "2", "--workers", "1"]) as server, server.tls() as tls:
         tls.sendall(b"x")
         assert read_exactly(tls, 1) == b"x"
-        with conquered(server) as (worker, sock):
-            kids = children(worker)
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                for word in words or []:
-                    sock.send(word, socket.MSG_NOSIGNAL)
-            if words is None:
-                sock.shutdown(socket.SHUT_RDWR)  # the supervisor sees its end; it goes on
-            assert not wait_gone([worker, *kids]), "it still runs"
-        server.echo()
-        found = server.wait_counter("bearwrap_served_total", 1)
-        assert found["bearwrap_served_total"] <= 2
+        worker = serving(server)
+        kids = children(worker)
+        ((place, _),) = words(worker)
+        with open(f"/proc/{worker}/mem", "r+b", buffering=0) as memory:
+            memory.seek(place)
+            memory.write(word)
+        os.kill(worker, signal.SIGKILL)
+        assert not wait_gone([worker, *kids])
+        for number in range(3):
+            server.echo()
+            found = server.wait_counter("bearwrap_served_total", number + 1 + bool(word))
+        assert found["bearwrap_served_total"] == 3 + bool(word)
+        assert found["bearwrap_workers_lost_total"] == (not word)
         assert found['bearwrap_bytes_total{direction="in"}'] < 1000
-        assert sum(value for name, value in found.items() if name.startswith("bearwrap_version_total")) <= 2
-        assert not children(server.pid) or zombies(server.pid) == 0
+        assert 3 <= sum(value for name, value in found.items() if name.startswith("bearwrap_version_total")) <= 4
         server.wait_idle(1)
+        assert zombies(server.pid) == 0
+
+
+def test_as_process_1_of_a_container(wrapper: list[str]) -> None:
+    """It waits for orphans too: a prog that leaves a child behind leaves no zombie."""
+    under = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    prog = ["sh", "-c", "(sleep 0.2; exit 3) >/dev/null 2>&1 & exec cat"]
+    with Serving(wrapper, prog, options=["--workers", "1"], under=under) as server:
+        (supervisor,) = children(server.pid)
+        server.echo()
+        deadline = Deadline()
+        while len(children(supervisor)) != 1 or zombies(supervisor):
+            assert not deadline.over(), "only the idle worker is left"
+        server.echo()
 
 
 def test_a_stopped_worker_holds_nobody_up(wrapper: list[str]) -> None:
