@@ -161,7 +161,9 @@ cdef void serve_signals(Supervisor *s) noexcept nogil:
         if <int>info.ssi_signo == SIGINT and s.stopping:
             s.stop_ms = now_ms()        # twice at the terminal: now
         elif <int>info.ssi_signo == SIGCHLD:
-            workers_ended(s)
+            child_ended(s, P_PID, <pid_t>info.ssi_pid)
+            if s.reap_ms == 0:
+                s.reap_ms = now_ms() + REAP_MS
         elif <int>info.ssi_signo != SIGHUP:
             serve_stop(s, now_ms())
         elif s.log_file != NULL:
@@ -201,6 +203,8 @@ cdef int64_t serve_until(Supervisor *s, int64_t now) noexcept nogil:
         until = s.resume_ms
     if s.fork_ms > now and (until < 0 or s.fork_ms < until):
         until = s.fork_ms
+    if s.reap_ms and (until < 0 or s.reap_ms < until):
+        until = s.reap_ms
     if s.tickets_ms and (until < 0 or s.tickets_ms < until):
         until = s.tickets_ms
     if s.watchdog_ms and (until < 0 or s.watchdog_next < until):
@@ -315,6 +319,8 @@ cdef int serve_loop(Supervisor *s) noexcept nogil:
         serve_expire(s, now)
         if s.paused and now >= s.resume_ms:
             serve_listen(s)
+        if s.reap_ms and now >= s.reap_ms:
+            children_ended(s)
         if s.watchdog_ms and now >= s.watchdog_next:
             notify("WATCHDOG=1")
             s.watchdog_next = now + s.watchdog_ms

@@ -8,6 +8,7 @@ cdef enum:
     STATUS_ROOM = 32768
     PAUSE_MS = 100          # before what failed for want of something is tried again
     KILL_MS = 4000          # after SIGTERM at the end of a drain: a worker gives its prog two seconds of that
+    REAP_MS = 50
     LINE_MS = 1000          # between two lines about the same
     DESCRIPTORS = 24        # of the supervisor's own: standard ones, status, signals, epoll, words, a fork's socket pair
 
@@ -72,6 +73,7 @@ cdef struct Supervisor:
     int64_t resume_ms
     int64_t fork_ms         # not before
     int64_t watchdog_next
+    int64_t reap_ms         # when to look for ends whose signals were one with another's, 0: none
     int64_t tickets_ms      # when the next ticket key is due, 0: none
     rlimit files            # RLIMIT_NOFILE as it was, for prog
     int64_t refused_ms      # when the last line about refused ones was written
@@ -218,23 +220,29 @@ cdef void worker_ended(Supervisor *s, int i) noexcept nogil:
     if not s.stopping:
         serve_trouble(s, "a worker ended before it had a connection", 0)
 
-cdef void workers_ended(Supervisor *s) noexcept nogil:
-    """SIGCHLD: all that have ended; as process 1 of a container, orphans of others too."""
+cdef bint child_ended(Supervisor *s, int kind, pid_t pid) noexcept nogil:
+    """Take a child that has ended, this one (P_PID) or any (P_ALL); False when there is none. As process 1 of a
+    container there are orphans of others too."""
     cdef siginfo_t info
     cdef int i, status
-    while True:
-        info.si_pid = 0
-        # the number stays its own until it is waited for
-        if waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 or info.si_pid == 0:
-            return
-        for i in range(s.workers_num):
-            if s.workers[i].pid == info.si_pid:
-                worker_ended(s, i)
-                waitpid(info.si_pid, &status, 0)
-                worker_free(s, i)
-                break
-        else:
+    info.si_pid = 0
+    # the number stays its own until it is waited for
+    if waitid(kind, <unsigned>pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 or info.si_pid == 0:
+        return False
+    for i in range(s.workers_num):
+        if s.workers[i].pid == info.si_pid:
+            worker_ended(s, i)
             waitpid(info.si_pid, &status, 0)
+            worker_free(s, i)
+            return True
+    waitpid(info.si_pid, &status, 0)
+    return True
+
+cdef void children_ended(Supervisor *s) noexcept nogil:
+    """All that have ended. The kernel looks at every child for this, so it is not done at each signal."""
+    s.reap_ms = 0
+    while child_ended(s, P_ALL, 0):
+        pass
 
 cdef void workers_renew(Supervisor *s) noexcept nogil:
     """The idle ones go, and with them what they were forked with."""

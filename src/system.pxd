@@ -34,6 +34,7 @@ cdef extern from "<sys/signalfd.h>" nogil:
     int SFD_CLOEXEC, SFD_NONBLOCK
     struct signalfd_siginfo:
         uint32_t ssi_signo
+        uint32_t ssi_pid
     int signalfd(int fd, const sigset_t *mask, int flags)
 
 cdef extern from "<sys/epoll.h>" nogil:
@@ -83,7 +84,7 @@ cdef extern from "<sys/uio.h>" nogil:
     ssize_t writev(int fd, const iovec *iov, int n)
 
 cdef extern from "<sys/wait.h>" nogil:
-    int WNOHANG, WNOWAIT, WEXITED, P_ALL
+    int WNOHANG, WNOWAIT, WEXITED, P_ALL, P_PID
     ctypedef struct siginfo_t:
         pid_t si_pid
     int waitid(int kind, unsigned int id, siginfo_t *info, int options)
