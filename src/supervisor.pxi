@@ -147,7 +147,7 @@ cdef void worker_free(Supervisor *s, int i) noexcept nogil:
     cdef Worker *w = &s.workers[i]
     if w.sock >= 0:
         close(w.sock)
-    memset(worker_word(s, i), 0, sizeof(Outcome))
+    memset(worker_word(s, i), 0, PAGE)      # all of it: what a conquered one has left is for nobody
     w.pid = 0
     s.used -= 1
     s.unused[s.workers_num - s.used - 1] = i

@@ -159,6 +159,8 @@ def test_a_conquered_worker_that_lies(wrapper: list[str], word: bytes) -> None:
         with open(f"/proc/{worker}/mem", "r+b", buffering=0) as memory:
             memory.seek(place)
             memory.write(word)
+            memory.seek(place + 4000)
+            memory.write(b"for the next one")
         os.kill(worker, signal.SIGKILL)
         assert not wait_gone([worker, *kids])
         for number in range(3):
@@ -170,6 +172,7 @@ def test_a_conquered_worker_that_lies(wrapper: list[str], word: bytes) -> None:
         assert 3 <= sum(value for name, value in found.items() if name.startswith("bearwrap_version_total")) <= 4
         server.wait_idle(1)
         assert zombies(server.pid) == 0
+        assert not Image(server.pid).find({"left": b"for the next one"})
 
 
 def test_as_process_1_of_a_container(wrapper: list[str]) -> None:
