@@ -79,6 +79,7 @@ def test_an_inherited_identity(folder: Path, certificate: Path) -> None:
             with wrapped.tls() as tls:
                 used = given if len(given) < 68 else "x" * 64 + "..."
                 assert read_exactly(tls, len(used) + 1).decode() == used + "\n"
+            assert wrapped.wait() == 0
             assert f"[{used}]" in wrapped.stderr
 
 
