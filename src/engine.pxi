@@ -32,6 +32,7 @@ cdef struct Engine:
     bint out_marked                 # the record being made goes out sealed
     bint in_switched                # the peer's change_cipher_spec has been read
     bint out_switched
+    uint8_t awaited[12]             # verify data of the client's Finished, which came with `derive-finished`
     int alert                       # what the failure of a hook asks for, NO_ALERT when the engine decides
     bint key_gone
     br_ssl_server_context sc
@@ -77,7 +78,7 @@ cdef const uint8_t *answer() noexcept nogil:
 
 cdef void engine_prf(void *dst, size_t n, const void *secret, size_t secret_len, const char *label, size_t seed_num,
                      const br_tls_prf_seed_chunk *seed) noexcept nogil:
-    """Only the two Finished values are asked of key; net has no use for any other output and gets zeros."""
+    """Only the Finished values are key's; net has no use for any other output and gets zeros."""
     cdef ssize_t r
     cdef int op
     memset(dst, 0, n)
@@ -87,8 +88,17 @@ cdef void engine_prf(void *dst, size_t n, const void *secret, size_t secret_len,
         return
     if engine.config.client != NULL:
         op = BW_OP_SEND_FINISHED if label[0] == c'c' else BW_OP_AWAIT_FINISHED
+    elif label[0] == c's':
+        # key seals the whole message; what the engine makes of zeros goes nowhere
+        if port_send(engine.port, BW_OP_FINISHED_SERVER, <const uint8_t *>seed.data, seed.len) < 0:
+            engine.key_gone = True
+            engine.alert = INTERNAL_ERROR
+        return
+    elif engine.config.anchors == NULL:
+        memcpy(dst, engine.awaited, 12)
+        return
     else:
-        op = BW_OP_FINISHED_CLIENT if label[0] == c'c' else BW_OP_FINISHED_SERVER
+        op = BW_OP_FINISHED_CLIENT
     r = ask(op, <const uint8_t *>seed.data, seed.len)
     if r != 12 or port_reply[0] != STATUS_OK:
         engine.alert = INTERNAL_ERROR

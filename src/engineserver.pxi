@@ -127,22 +127,39 @@ cdef size_t server_sign(const br_ssl_server_policy_class **pctx, unsigned algo_i
     memcpy(data, answer() + 3 + e.ecdhe_point_len, sig_len)
     return sig_len
 
+cdef size_t transcript_hash(br_ssl_engine_context *e, uint8_t *out) noexcept nogil:
+    """What a Finished covers (RFC 5246 section 7.4.9, RFC 4346 section 7.4.9); its size."""
+    if e.session.version >= BR_TLS12:
+        return br_multihash_out(&e.mhash, suite_row(e.session.cipher_suite).prf_id, out)
+    return br_multihash_out(&e.mhash, br_md5_ID, out) + br_multihash_out(&e.mhash, br_sha1_ID, out + 16)
+
 cdef uint32_t server_mul(unsigned char *G, size_t Glen, const unsigned char *x, size_t xlen, int curve) noexcept nogil:
     """Give key the client's point; a refusal is remembered, since BearSSL would go on with a random secret."""
-    cdef uint8_t request[137]
+    cdef br_ssl_engine_context *e = &engine.sc.eng
+    cdef uint8_t request[186]
+    cdef size_t at = 4
     cdef ssize_t n
     if Glen == 0 or Glen > 133:
         engine.alert = ILLEGAL_PARAMETER
         return 0
-    put_uint(request, engine.sc.eng.session.cipher_suite, 2)
-    put_uint(request + 2, engine.sc.eng.max_frag_len, 2)
-    memcpy(request + 4, G, Glen)
-    n = ask(BW_OP_DERIVE, request, 4 + Glen)
+    put_uint(request, e.session.cipher_suite, 2)
+    put_uint(request + 2, e.max_frag_len, 2)
+    if engine.config.anchors == NULL:
+        # the engine has read the whole ClientKeyExchange, and nothing follows before the client's Finished
+        request[4] = <uint8_t>transcript_hash(e, request + 5)
+        at = 5 + request[4]
+    memcpy(request + at, G, Glen)
+    n = ask(BW_OP_DERIVE if engine.config.anchors != NULL else BW_OP_DERIVE_FINISHED, request, at + Glen)
     if n < 0:
         return 0
     if port_reply[0] != STATUS_OK:
         engine.alert = ILLEGAL_PARAMETER
         return 0
+    if engine.config.anchors == NULL:
+        if n != sizeof(engine.awaited):
+            engine.alert = INTERNAL_ERROR
+            return 0
+        memcpy(engine.awaited, answer(), sizeof(engine.awaited))
     return 1
 
 # ---- the client's certificate ----

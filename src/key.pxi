@@ -162,18 +162,21 @@ cdef void key_derived(Key *k, uint8_t *secret, size_t n, bint is_client) noexcep
     explicit_bzero(k.ephemeral_bytes, sizeof(k.ephemeral_bytes))
     bw_wipe_stack()
 
-cdef void key_finished(Key *k, const char *label, const uint8_t *digest, size_t n) noexcept nogil:
-    """verify_data for one side (RFC 5246 section 7.4.9)."""
+cdef void key_verify_data(Key *k, const char *label, const uint8_t *digest, size_t n, uint8_t *out) noexcept nogil:
+    """The 12 bytes of one side's Finished (RFC 5246 section 7.4.9)."""
     cdef br_tls_prf_seed_chunk seed
     cdef const uint8_t *secret = k.eng.session.master_secret
     seed.data = digest
     seed.len = n
     if k.eng.session.version < BR_TLS12:
-        br_tls10_prf(key_reply, 12, secret, 48, label, 1, &seed)
+        br_tls10_prf(out, 12, secret, 48, label, 1, &seed)
     elif k.suite.prf_id == br_sha384_ID:
-        br_tls12_sha384_prf(key_reply, 12, secret, 48, label, 1, &seed)
+        br_tls12_sha384_prf(out, 12, secret, 48, label, 1, &seed)
     else:
-        br_tls12_sha256_prf(key_reply, 12, secret, 48, label, 1, &seed)
+        br_tls12_sha256_prf(out, 12, secret, 48, label, 1, &seed)
+
+cdef void key_finished(Key *k, const char *label, const uint8_t *digest, size_t n) noexcept nogil:
+    key_verify_data(k, label, digest, n, key_reply)
     key_answer(k, STATUS_OK, 12)
 
 cdef void key_forget_master(Key *k) noexcept nogil:

@@ -1,5 +1,13 @@
 # keymain - the key process itself: it serves the port in the table's order, then moves records until net is gone.
 
+cdef void key_finish(Key *k, const uint8_t *digest, size_t n) noexcept nogil:
+    """A server's Finished, after which the master secret is of no use."""
+    cdef uint8_t m[16]
+    put_uint(m, (<uint32_t>20 << 24) | 12, 4)
+    key_verify_data(k, "server finished", digest, n, m + 4)
+    key_seal(k, 22, m, sizeof(m))
+    key_forget_master(k)
+
 cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept nogil:
     """Serve one operation whose size and place in the order have been checked."""
     cdef bint peer_wanted = k.config.anchors != NULL
@@ -17,9 +25,13 @@ cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept 
             key_end()
         key_peer_chain(k, p, n)
     elif op.op == BW_OP_DERIVE:
-        if peer_wanted != (k.state == BW_PEER_KNOWN):
-            key_end()
         key_derive(k, (<int>p[0] << 8) | p[1], (<size_t>p[2] << 8) | p[3], p + 4, n - 4)
+        key_answer(k, STATUS_OK, 0)
+    elif op.op == BW_OP_DERIVE_FINISHED:
+        if peer_wanted or not 32 <= p[4] <= 48 or n <= 5 + <size_t>p[4]:
+            key_end()
+        key_derive(k, (<int>p[0] << 8) | p[1], (<size_t>p[2] << 8) | p[3], p + 5 + p[4], n - 5 - p[4])
+        key_finished(k, "client finished", p + 5, p[4])
     elif op.op == BW_OP_TRANSCRIPT:
         if (is_client and k.identity.num == 0) or (not is_client and not peer_wanted):
             key_end()
@@ -32,12 +44,9 @@ cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept 
     elif op.op == BW_OP_OPEN or op.op == BW_OP_OPEN_FINISHED or op.op == BW_OP_OPEN13:
         key_open_one(k)
     elif op.op == BW_OP_FINISHED_CLIENT:
-        if peer_wanted != (k.state == BW_PEER_VERIFIED):
-            key_end()
         key_finished(k, "client finished", p, n)
     elif op.op == BW_OP_FINISHED_SERVER:
-        key_finished(k, "server finished", p, n)
-        key_forget_master(k)
+        key_finish(k, p, n)
     elif op.op == BW_OP_CLIENT_HELLO13:
         key_client_hello13(k, p, n)
     elif op.op == BW_OP_AGAIN13:
@@ -89,6 +98,9 @@ cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept 
     elif op.op == BW_OP_FINISH13:
         key_finish13(k, p, n)
     elif op.op == BW_OP_SEAL:
+        # alerts and, of a client before TLS 1.3, its Finished, never application data
+        if p[0] != 21 and (p[0] != 22 or not is_client or k.sealing.suite != NULL):
+            key_end()
         key_seal(k, p[0], p + 1, n - 1)
     elif op.op == BW_OP_START:
         if not k.config.delayed or k.go < 0:

@@ -193,9 +193,7 @@ cdef void key_update13(Key *k, bint requested) noexcept nogil:
     bw_wipe_stack()
 
 cdef void key_seal(Key *k, int kind, const uint8_t *p, size_t n) noexcept nogil:
-    """net may have alerts and, before TLS 1.3, handshake messages sealed, never application data."""
-    if kind != 21 and (kind != 22 or k.sealing.suite != NULL):
-        key_end()
+    """Seal a record now, or when there is room."""
     if not key_seal_now(k, kind, p, n):
         key_pump.control[0] = <uint8_t>kind
         memcpy(key_pump.control + 1, p, n)

@@ -173,7 +173,6 @@ cdef void key_derive(Key *k, int suite, size_t fragment_max, uint8_t *point, siz
         key_answer(k, 1, 0)
         key_end()
     key_derived(k, point, n, False)
-    key_answer(k, STATUS_OK, 0)
 
 cdef bint key_account(Key *k) noexcept nogil:
     """Take the account from the client's certificate, cut at the first @ (-U); an unusable one is fatal."""

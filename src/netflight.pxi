@@ -16,17 +16,14 @@ cdef void net_write_all(Net *net) noexcept nogil:
             net_lost(net, True)
     net.out_len = 0
 
-cdef void net_write_sealed(Net *net) noexcept nogil:
-    """Send what wbuf holds and what key has sealed behind it, in one write if the socket takes it."""
+cdef ssize_t net_send(Net *net, size_t sealed) noexcept nogil:
+    """What wbuf holds, and behind it so much of what key has sealed, in one write, whose result it is."""
     cdef iovec iov[3]
-    cdef size_t sealed = ring_available(&net.ring)
     cdef ssize_t w
-    if sealed > RING_SIZE:
-        net.end = END_KEY
-        return
+    cdef int num = ring_spans(<uint8_t *>net.ring.in_, net.ring.tail, sealed, iov + 1)
     iov[0].iov_base = net_wbuf
     iov[0].iov_len = net.out_len
-    w = writev(net.fd_out, iov, 1 + ring_spans(<uint8_t *>net.ring.in_, net.ring.tail, sealed, iov + 1))
+    w = writev(net.fd_out, &iov[0 if net.out_len else 1], num + (net.out_len > 0))
     if w >= <ssize_t>net.out_len:
         net.ring.tail += <uint64_t>w - net.out_len
         net.out_len = 0
@@ -34,6 +31,15 @@ cdef void net_write_sealed(Net *net) noexcept nogil:
     elif w > 0:
         memmove(net_wbuf, net_wbuf + w, net.out_len - <size_t>w)
         net.out_len -= <size_t>w
+    return w
+
+cdef void net_write_sealed(Net *net) noexcept nogil:
+    """Send what wbuf holds and what key has sealed behind it, in one write if the socket takes it."""
+    cdef size_t sealed = ring_available(&net.ring)
+    if sealed > RING_SIZE:
+        net.end = END_KEY
+        return
+    net_send(net, sealed)
     net_write_all(net)
     while ring_available(&net.ring) and not net_over(net):
         if not net_output(net) and not net_over(net):
@@ -80,7 +86,10 @@ cdef void engine_output(Net *net) noexcept nogil:
             pass                            # the engine's own alert: its number is in the error code too
         elif engine.out_marked:
             engine.out_marked = False
-            net_seal(net, record[0], record + RECORD_HEADER, n - RECORD_HEADER)
+            if net.config.client == NULL:
+                net.seals += 1              # its Finished, which key has been asked for
+            else:
+                net_seal(net, record[0], record + RECORD_HEADER, n - RECORD_HEADER)
         elif net.out_len + n > sizeof(net_wbuf):
             net_fail(net, INTERNAL_ERROR, "flight too large")
         else:

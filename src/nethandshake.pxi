@@ -31,7 +31,9 @@ cdef void net_handshake_message(Net *net) noexcept nogil:
     engine_verdict(net)
     if net_over(net) or server13.running:
         return
-    net_write_all(net)
+    # a server's change_cipher_spec goes with the Finished that key is sealing
+    if not last or net.config.client != NULL:
+        net_write_all(net)
     # a client's own Finished may be sealed by now, and the server waits for it
     if net.config.client != NULL and engine.out_switched and not net_over(net):
         net_flush(net, net.deadline)

@@ -81,20 +81,16 @@ cdef bint net_input(Net *net) noexcept nogil:
 
 cdef bint net_output(Net *net) noexcept nogil:
     """ring -> socket; True when something moved."""
-    cdef Ring *r = &net.ring
-    cdef iovec iov[2]
-    cdef size_t available = ring_available(r)
+    cdef size_t available = ring_available(&net.ring)
     cdef ssize_t n
     if available > RING_SIZE:
         net.end = END_KEY
         return False
     if available == 0 or not net.out_ready:
         return False
-    n = writev(net.fd_out, iov, ring_spans(<uint8_t *>r.in_, r.tail, available, iov))
+    n = net_send(net, available)
     if n > 0:
-        r.tail += <uint64_t>n
         net_active(net)
-        ring_publish(r)
         return True
     if n < 0 and errno == EINTR:
         return True

@@ -97,7 +97,8 @@ cdef void net_rest(Net *net) noexcept nogil:
     """Silence for a while: what only the handshake needed, and room that waits for the next byte, goes back."""
     net.rested = True
     pages_drop(net_rbuf, sizeof(net_rbuf))
-    pages_drop(net_wbuf, sizeof(net_wbuf))
+    if net.out_len == 0:
+        pages_drop(net_wbuf, sizeof(net_wbuf))
     pages_drop(port_reply, sizeof(port_reply))
     pages_drop(engine.chain_text, <size_t>(<uint8_t *>&engine.cc - engine.chain_text))
     free(engine.transcript)

@@ -221,6 +221,7 @@ enum { BW_ERRORS = sizeof bw_errors / sizeof bw_errors[0] };
  */
 enum bw_op_id {
 	BW_OP_ANCHORS = 1, BW_OP_START, BW_OP_LOAD, BW_OP_EXCHANGE, BW_OP_PEER_CHAIN, BW_OP_DERIVE, BW_OP_TRANSCRIPT, BW_OP_PEER_VERIFY,
+	BW_OP_DERIVE_FINISHED,
 	BW_OP_FINISHED_CLIENT, BW_OP_OPEN, BW_OP_FINISHED_SERVER, BW_OP_SEAL, BW_OP_RUN, BW_OP_RESUME,
 	BW_OP_END_INPUT, BW_OP_DROP_OUTPUT,
 	BW_OP_TRUST, BW_OP_SERVER_CHAIN, BW_OP_SERVER_PARAMS, BW_OP_AGREE, BW_OP_CLIENT_SIGN,
@@ -257,16 +258,18 @@ static const bw_op bw_ops[] = {
 	  "group, version, hash (or RSA-PSS with it) and both randoms in; key's fresh public point and the signature over it out" },
 	{ BW_OP_PEER_CHAIN, "peer-chain", 0, 65536, BW_IN(BW_EXCHANGED), BW_PEER_KNOWN, 1,
 	  "the client's certificates in; verdict and key type out, only with -a" },
-	{ BW_OP_DERIVE, "derive", 5, 137, BW_IN(BW_EXCHANGED) | BW_IN(BW_PEER_KNOWN), BW_DERIVED, 1,
-	  "suite, fragment size and the peer's point in; verdict out; all secrets are made and stay" },
+	{ BW_OP_DERIVE, "derive", 5, 137, BW_IN(BW_PEER_KNOWN), BW_DERIVED, 1,
+	  "suite, fragment size and the peer's point in; verdict out; all secrets are made and stay, only with -a" },
 	{ BW_OP_PEER_VERIFY, "peer-verify", 4, 1026, BW_IN(BW_DERIVED), BW_PEER_VERIFIED, 1,
 	  "the client's signature over the transcript in; verdict out, only with -a" },
-	{ BW_OP_FINISHED_CLIENT, "finished-client", 32, 48, BW_IN(BW_DERIVED) | BW_IN(BW_PEER_VERIFIED),
-	  BW_CLIENT_FINISHED, 1, "transcript hash in; verify data out, with -a only after peer-verify" },
+	{ BW_OP_FINISHED_CLIENT, "finished-client", 32, 48, BW_IN(BW_PEER_VERIFIED), BW_CLIENT_FINISHED, 1,
+	  "transcript hash in; verify data out, only with -a" },
+	{ BW_OP_DERIVE_FINISHED, "derive-finished", 38, 186, BW_IN(BW_EXCHANGED), BW_CLIENT_FINISHED, 1,
+	  "suite, fragment size, transcript hash and the peer's point in; verify data out: both in one, never with -a" },
 	{ BW_OP_OPEN, "open", 0, 0, BW_IN(BW_CLIENT_FINISHED) | BW_IN(BW_OPENED), BW_OPENED, 1,
 	  "nothing in; the one record in the ring opened: type and text out unless it is application data, or the alert that refuses it" },
-	{ BW_OP_FINISHED_SERVER, "finished-server", 32, 48, BW_IN(BW_OPENED), BW_SERVER_FINISHED, 1,
-	  "transcript hash in; verify data out; the master secret is wiped" },
+	{ BW_OP_FINISHED_SERVER, "finished-server", 32, 48, BW_IN(BW_OPENED), BW_SERVER_FINISHED, 0,
+	  "transcript hash in; our Finished is sealed into the ring, the master secret is wiped" },
 	{ BW_OP_RUN, "run", 4, 256, BW_IN(BW_SERVER_FINISHED) | BW_IN(BW_ADMITTED13), BW_RUNNING, 0,
 	  "addresses for prog in; prog starts (it runs already with -n), application data flows" },
 	/* the server's handshake in TLS 1.3: key hashes, builds, signs and seals the messages itself */
@@ -338,7 +341,7 @@ static const bw_op bw_ops[] = {
 	  | BW_IN(BW_FINISHED_OPENED) | BW_IN(BW_ACCEPTED13) | BW_IN(BW_PEER_KNOWN13) | BW_IN(BW_PEER_VERIFIED13)
 	  | BW_IN(BW_ADMITTED13) | BW_IN(BW_AGREED13) | BW_IN(BW_EXTENDED13) | BW_IN(BW_REQUESTED13)
 	  | BW_IN(BW_CHAIN_GOOD13) | BW_IN(BW_VERIFIED13) | BW_IN(BW_FINISHED13) | BW_IN(BW_RUNNING), BW_SAME, 0,
-	  "a record of type 21, before TLS 1.3 also 22, in; sealed into the ring" },
+	  "a record of type 21, a client's before TLS 1.3 also 22, in; sealed into the ring" },
 	{ BW_OP_RESUME, "resume", 1, 1, BW_IN(BW_RUNNING), BW_SAME, 0,
 	  "whether a message is half read in; key goes on opening after a record that was not application data" },
 	{ BW_OP_END_INPUT, "end-input", 0, 0, BW_IN(BW_RUNNING), BW_SAME, 0,

@@ -19,6 +19,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -225,6 +226,13 @@ class KeyProcess:
         """Bytes that key has put into the ring."""
         return int(struct.unpack_from("=Q", self.ring, self.half)[0])
 
+    def await_sealed(self, before: int) -> None:
+        """Wait until there is more in the ring than `before`: what has no reply shows there alone."""
+        end = time.monotonic() + LIMIT_S
+        while self.sealed_head() == before:
+            assert time.monotonic() < end, "nothing was sealed"
+            os.sched_yield()
+
     def sealed(self) -> bytes:
         """What key has put into the ring, once round at most."""
         at = self.half + PAGE
@@ -316,6 +324,11 @@ class KeySide(KeyProcess):
         self.records += 1
         return bytes([kind]) + u16(TLS12) + vec(2, sealed)
 
+    def derive_finished_request(self, point: bytes | None = None, digest: bytes = bytes(32)) -> bytes:
+        """The payload of `derive-finished`: that of `derive` with a hash before the point."""
+        request = self.derive_request(point)
+        return request[:4] + vec(1, digest) + request[4:]
+
     def chain(self) -> bytes:
         """The client's certificates, each with its length."""
         assert self.identity is not None
@@ -353,18 +366,22 @@ class KeySide(KeyProcess):
             self.exchange()
         elif self.state == "exchanged" and self.identity:
             self.good("peer-chain", self.chain())
-        elif self.state in ("exchanged", "peer-known"):
+        elif self.state == "exchanged":
+            assert len(self.good("derive-finished", self.derive_finished_request())) == 12
+        elif self.state == "peer-known":
             self.good("derive", self.derive_request())
-        elif self.state == "derived" and self.identity:
+        elif self.state == "derived":
             self.good("transcript", self.transcript())
             self.good("peer-verify", self.verify_request())
-        elif self.state in ("derived", "peer-verified"):
+        elif self.state == "peer-verified":
             self.good("finished-client", bytes(32))
         elif self.state == "client-finished":
             self.produce(self.seal(Record.HANDSHAKE, message(20, bytes(12))))
             assert self.good("open") == bytes([Record.HANDSHAKE]) + message(20, bytes(12))
         elif self.state == "opened":
+            before = self.sealed_head()
             self.good("finished-server", bytes(32))
+            self.await_sealed(before)
         else:
             assert self.state == "server-finished", self.state
             self.good("run", ADDRESSES)

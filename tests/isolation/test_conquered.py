@@ -91,7 +91,7 @@ def test_no_signature_of_another_scheme(certs: Certs, kind: str, hash_id: int) -
 def test_a_suite_that_the_options_do_not_allow(certs: Certs, suite: int) -> None:
     with plain(certs, "-c", "CHACHA20_POLY1305_SHA256") as key:
         key.reach("exchanged")
-        assert key.ask("derive", u16(suite) + key.derive_request()[2:]) is None
+        assert key.ask("derive-finished", u16(suite) + key.derive_finished_request()[2:]) is None
         assert key.ended() == 0
 
 

@@ -22,7 +22,7 @@ from .keyside import ADDRESSES, EC_BIT, OPERATIONS, RINGS, RSA_BIT, STATES, KeyS
 
 pytestmark = needs_root
 
-PLAIN = ("start", "loaded", "exchanged", "derived", "client-finished", "opened", "server-finished", "running")
+PLAIN = ("start", "loaded", "exchanged", "client-finished", "opened", "server-finished", "running")
 PLAIN13 = ("greeted13", "accepted13", "admitted13", "running")
 CERTIFIED13 = ("accepted13", "peer-known13", "peer-verified13", "admitted13")
 CERTIFIED = ("start", "exchanged", "peer-known", "derived", "peer-verified", "client-finished")
@@ -90,10 +90,12 @@ def payload(key: KeySide, name: str) -> bytes:
         return key.exchange_request()
     if name == "derive":
         return key.derive_request(bytes([9]) + bytes(31))
+    if name == "derive-finished":
+        return key.derive_finished_request(bytes([9]) + bytes(31))
     if name in ("run", "start"):
         return ADDRESSES
     if name == "seal":
-        return bytes([Record.HANDSHAKE, 1])
+        return bytes([Record.ALERT, 1])
     if isinstance(key, KeySide13) and name == "accept13":
         return key.accept_request()
     if name == "again13":
@@ -116,9 +118,8 @@ def _out_of_order() -> Iterator[tuple[str, str, str]]:
                     name in NOT_PLAIN
                     if mode.startswith("plain")
                     else name in ("start", "psk13")
-                    or (name, state) in {("derive", "exchanged"), ("finished-client", "derived"),
-                                         ("client-finished13", "accepted13")}
-                )  # fmt: skip
+                    or (name, state) in {("derive-finished", "exchanged"), ("client-finished13", "accepted13")}
+                )
                 if state not in row.after or wrong_mode:
                     yield mode, state, name
 
@@ -153,7 +154,8 @@ def test_out_of_order(door: Door, mode: str, state: str, name: str) -> None:
 def place(name: str) -> tuple[str, str]:
     """A mode and a state in which the operation is allowed."""
     row = OPERATIONS[name]
-    certified = name in ("anchors", "peer-chain", "transcript", "peer-verify", "peer-chain13", "peer-verify13")
+    certified = name in ("anchors", "peer-chain", "derive", "transcript", "peer-verify", "finished-client",
+                         "peer-chain13", "peer-verify13")  # fmt: skip
     newer = "13" in name
     newer = newer or name == "close-input"
     states = (CERTIFIED13 if newer else CERTIFIED) if certified else PLAIN13 if newer else PLAIN
@@ -336,7 +338,7 @@ def test_suite_outside_the_options(certs: Certs) -> None:
     """-c binds key too."""
     with KeySide(["-f", str(certs.server("p256")), "-c", "AES_128_GCM_SHA256"]) as key:  # derives for ChaCha20
         key.reach("exchanged")
-        key.send("derive", key.derive_request())
+        key.send("derive-finished", key.derive_finished_request())
         refused(key, (0, 0))
 
 
@@ -373,7 +375,7 @@ def test_bad_point(door: Door, name: str) -> None:
     with door.plain() as key:
         key.reach("loaded")
         key.good("exchange", key.exchange_request(group))
-        assert key.ask("derive", key.derive_request(point)) == (1, b"")
+        assert key.ask("derive-finished", key.derive_finished_request(point)) == (1, b"")
         refused(key, (0, 0))
 
 
@@ -383,7 +385,7 @@ def test_derive_for_nonsense(door: Door, suite: int, fragment: int) -> None:
     """A suite that is not in the table, a fragment size out of bounds."""
     with door.plain() as key:
         key.reach("exchanged")
-        key.send("derive", u16(suite) + u16(fragment) + key.derive_request()[4:])
+        key.send("derive-finished", u16(suite) + u16(fragment) + key.derive_finished_request()[4:])
         refused(key, (0, 0))
 
 
@@ -392,14 +394,14 @@ def test_aead_before_tls12(door: Door) -> None:
     with door.plain() as key:
         key.reach("loaded")
         key.good("exchange", key.exchange_request(version=TLS10))
-        key.send("derive", u16(0xCCA9) + u16(16384) + bytes([9]) + bytes(31))
+        key.send("derive-finished", key.derive_finished_request(bytes([9]) + bytes(31)))
         refused(key, (0, 0))
 
 
-@pytest.mark.parametrize("kind", [0, 20, 23, 24, 255])
-@pytest.mark.parametrize("state", ["derived", "opened", "server-finished", "running"])
+@pytest.mark.parametrize("kind", [0, 20, 22, 23, 24, 255])
+@pytest.mark.parametrize("state", ["client-finished", "opened", "server-finished", "running"])
 def test_seal_of_other_types(door: Door, state: str, kind: int) -> None:
-    """Alerts and handshake messages are sealed for net, application data never."""
+    """Alerts are sealed for net; application data never, and no handshake message."""
     with door.plain() as key:
         key.reach(state)
         before = cursors(key)
