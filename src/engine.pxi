@@ -27,6 +27,8 @@ cdef struct Engine:
     uint32_t record_limit           # client: the server's record_size_limit, 0 without
     uint8_t *transcript
     size_t transcript_len
+    const uint8_t *hello            # the client's, as it came
+    size_t hello_len
     const uint8_t *offered          # the client's suites, for its order (-S)
     size_t offered_len
     bint out_marked                 # the record being made goes out sealed

@@ -54,6 +54,8 @@ cdef int server_choose(const br_ssl_server_policy_class **pctx, const br_ssl_ser
     cdef size_t name_len = strlen(cc.eng.server_name)
     cdef ssize_t n
     cdef const bw_suite *s
+    br_multihash_init(&engine.sc.eng.mhash)
+    br_multihash_update(&engine.sc.eng.mhash, engine.hello, engine.hello_len)
     for u in range(num):
         s = suite_row(common[u][0])
         # to the engine RSA-PSS alone, in the upper half, looks like a hash for ECDSA

@@ -36,9 +36,12 @@ cdef void server_hello_received(Net *net, const uint8_t *body, size_t n) noexcep
     if hello.sni != NULL and not dns_name(<const char *>hello.sni, hello.sni_len):
         snprintf(m, sizeof(m), "invalid SNI server_name '%.*s' rejected", <int>hello.sni_len, <const char *>hello.sni)
         log_debug(m)
+    engine.hello = net_message
+    engine.hello_len = n + 4
     engine.offered = hello.suites
     engine.offered_len = hello.suites_len
-    engine_feed(22, 0, net_message, n + 4)
+    # wbuf is empty yet, and its pages are needed for our flight anyway
+    engine_feed(22, 0, net_wbuf, engine_hello(net.config, &hello, body, n, net_wbuf, sizeof(net_wbuf)))
     if log_state.level < LOG_DEBUG:
         return
     common = br_ssl_server_get_client_suites(&engine.sc, &num)
