@@ -71,7 +71,6 @@ include "keyclient13.pxi"
 include "keymain.pxi"
 # the net process
 include "engine.pxi"
-include "enginehello.pxi"
 include "engineserver.pxi"
 include "engineclient.pxi"
 include "net.pxi"

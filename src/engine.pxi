@@ -27,10 +27,6 @@ cdef struct Engine:
     uint32_t record_limit           # client: the server's record_size_limit, 0 without
     uint8_t *transcript
     size_t transcript_len
-    const uint8_t *hello            # the client's, as it came
-    size_t hello_len
-    const uint8_t *offered          # the client's suites, for its order (-S)
-    size_t offered_len
     bint out_marked                 # the record being made goes out sealed
     bint in_switched                # the peer's change_cipher_spec has been read
     bint out_switched
@@ -253,7 +249,6 @@ cdef bint engine_prepare(Config *config, int port) noexcept nogil:
     # TLS 1.3 is ours, not the engine's
     br_ssl_engine_set_versions(e, config.version_min if config.version_min < TLS13 else BR_TLS12,
                               config.version_max if config.version_max < TLS13 else BR_TLS12)
-    br_ssl_engine_set_suites(e, config.suites, config.suites_num)
     for i in range(br_md5_ID, br_sha512_ID + 1):
         # each that is set is run over every message; hs_server.c knows the others that a server signs with
         if not BW_VENDORED or config.client != NULL or config.anchors != NULL or hash_used(config, i):

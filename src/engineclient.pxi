@@ -157,6 +157,7 @@ cdef bint client_start(Config *config, int port) noexcept nogil:
     br_ssl_client_zero(&engine.cc)
     if not engine_prepare(config, port):
         return False
+    br_ssl_engine_set_suites(e, config.suites, config.suites_num)
     br_ssl_engine_add_flags(e, BR_OPT_NO_RENEGOTIATION)
     engine.ec.mul = client_mul
     engine.ec.mulgen = client_mulgen

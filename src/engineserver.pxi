@@ -44,18 +44,35 @@ cdef unsigned server_algorithm(uint32_t hashes) noexcept nogil:
                 return row.id
     return 0
 
+cdef bint server_suite(Config *config, const ClientHello *h, int suite, int version) noexcept nogil:
+    """Whether a suite is ours and the client's, and one of this version."""
+    cdef const bw_suite *row = suite_row(suite)
+    return row != NULL and suite_fits(row, version) and config_has_suite(config, suite) \
+        and lists_u16(cursor_over(h.suites, h.suites_len), <uint32_t>suite)
+
+cdef void server_suites(Config *config, const ClientHello *h, int version) noexcept nogil:
+    """What the engine may choose from: the first common suite for each type of key, in our order or the client's."""
+    cdef uint16_t suites[BW_SERVER_SUITES]
+    cdef int num = 0, i, suite
+    cdef uint32_t types = 0
+    for i in range(config.suites_num if config.server_order else <int>(h.suites_len // 2)):
+        suite = config.suites[i] if config.server_order else <int>h.suites[2 * i] << 8 | h.suites[2 * i + 1]
+        if server_suite(config, h, suite, version) and not (types >> suite_row(suite).key_type) & 1:
+            types |= <uint32_t>1 << suite_row(suite).key_type
+            suites[num] = <uint16_t>suite
+            num += 1
+    br_ssl_engine_set_suites(engine.eng, suites, num)
+
 cdef int server_choose(const br_ssl_server_policy_class **pctx, const br_ssl_server_context *cc,
                        br_ssl_server_choices *choices) noexcept nogil:
-    """Let key pick the identity, then take the first common suite that its key can sign (spec 6.5)."""
-    cdef size_t num = 0, u, i
+    """Let key pick the identity, then take the suite that its key can sign (spec 6.5)."""
+    cdef size_t num = 0, u
     cdef const br_suite_translated *common = br_ssl_server_get_client_suites(cc, &num)
     cdef uint32_t usable = 0
     cdef uint8_t request[259]
     cdef size_t name_len = strlen(cc.eng.server_name)
     cdef ssize_t n
     cdef const bw_suite *s
-    br_multihash_init(&engine.sc.eng.mhash)
-    br_multihash_update(&engine.sc.eng.mhash, engine.hello, engine.hello_len)
     for u in range(num):
         s = suite_row(common[u][0])
         # to the engine RSA-PSS alone, in the upper half, looks like a hash for ECDSA
@@ -79,20 +96,11 @@ cdef int server_choose(const br_ssl_server_policy_class **pctx, const br_ssl_ser
     if choices.algo_id == 0:
         engine.alert = HANDSHAKE_FAILURE
         return 0
-    if engine.config.server_order:
-        for u in range(num):
-            s = suite_row(common[u][0])
-            if s != NULL and s.key_type == engine.chain_key_type:
-                choices.cipher_suite = s.id
-                return 1
-    else:
-        for i in range(0, engine.offered_len, 2):
-            for u in range(num):
-                s = suite_row(common[u][0])
-                if s != NULL and s.key_type == engine.chain_key_type \
-                        and s.id == (engine.offered[i] << 8 | engine.offered[i + 1]):
-                    choices.cipher_suite = s.id
-                    return 1
+    for u in range(num):
+        s = suite_row(common[u][0])
+        if s != NULL and s.key_type == engine.chain_key_type:
+            choices.cipher_suite = s.id
+            return 1
     engine.alert = HANDSHAKE_FAILURE
     return 0
 

@@ -91,7 +91,7 @@ cdef char **config_read(settings, Config *config) except NULL:
     cdef int i
     memset(config, 0, sizeof(Config))
     config.entries_num = len(settings.entries)
-    if config.entries_num > ENTRIES_MAX or len(settings.suites) > BW_SERVER_SUITES:
+    if config.entries_num > ENTRIES_MAX or len(settings.suites) > SUITES_MAX:
         raise ValueError("too many entries or suites")
     for i, (path, is_directory) in enumerate(settings.entries):
         config.entries[i].path = c_text(path)

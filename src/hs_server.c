@@ -59,8 +59,9 @@ find_hash(const br_multihash_context *mc, int id)
 }
 
 /*
- * The engine looks at each place of the list of common suites, empty or not, and walks a table of 45 suites for it: of
- * 48 places that is half of its whole handshake (1.7 million instructions, 0.85 with 14). No list of ours is longer.
+ * The engine looks at each place of the list of common suites, empty or not, and walks a table of 45 suites for it: with
+ * 48 places that is nearly all of its handshake, with 14 five sixths of the 36,000 steps of its interpreter. With two
+ * 22,600 are left, and server_suites (engineserver.pxi) gives it no more.
  */
 #undef BR_MAX_CIPHER_SUITES
 #define BR_MAX_CIPHER_SUITES BW_SERVER_SUITES

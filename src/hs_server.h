@@ -2,7 +2,7 @@
 #ifndef BEARWRAP_HS_SERVER_H
 #define BEARWRAP_HS_SERVER_H
 
-enum { BW_SERVER_SUITES = 14 }; /* an ECDSA and an RSA suite for each name of -c */
+enum { BW_SERVER_SUITES = 2 }; /* what the engine may choose from: one to sign with ECDSA, one with RSA */
 enum { BW_ABOVE_TLS12 = 1 << 30 }; /* of the engine's flags: TLS 1.3 is our maximum, which it does not know */
 enum { BW_PSS_BITS = 7 << (16 + 4) }; /* of the engine's hashes: rsa_pss_rsae_sha256, 384, 512 (0x0804 to 0x0806) */
 

@@ -79,6 +79,23 @@ cdef bint net_input(Net *net) noexcept nogil:
         port_send(net.port, BW_OP_END_INPUT, NULL, 0)
     return True
 
+cdef ssize_t net_send(Net *net, size_t sealed) noexcept nogil:
+    """What wbuf holds, and behind it so much of what key has sealed, in one write, whose result it is."""
+    cdef iovec iov[3]
+    cdef ssize_t w
+    cdef int num = ring_spans(<uint8_t *>net.ring.in_, net.ring.tail, sealed, iov + 1)
+    iov[0].iov_base = net_wbuf
+    iov[0].iov_len = net.out_len
+    w = writev(net.fd_out, &iov[0 if net.out_len else 1], num + (net.out_len > 0))
+    if w >= <ssize_t>net.out_len:
+        net.ring.tail += <uint64_t>w - net.out_len
+        net.out_len = 0
+        ring_publish(&net.ring)
+    elif w > 0:
+        memmove(net_wbuf, net_wbuf + w, net.out_len - <size_t>w)
+        net.out_len -= <size_t>w
+    return w
+
 cdef bint net_output(Net *net) noexcept nogil:
     """ring -> socket; True when something moved."""
     cdef size_t available = ring_available(&net.ring)

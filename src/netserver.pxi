@@ -4,9 +4,7 @@ cdef void server_hello_received(Net *net, const uint8_t *body, size_t n) noexcep
     """The ClientHello: strict check, log what matters, answer."""
     cdef ClientHello hello
     cdef char m[512]
-    cdef size_t u, num = 0
-    cdef int i, alert, version_max = net.config.version_max
-    cdef const br_suite_translated *common
+    cdef int i, alert, version, version_max = net.config.version_max
     server13.terms.suites_num = suites13_of(net.config.suites, net.config.suites_num, server13.terms.suites)
     if version_max >= TLS13 and server13.terms.suites_num == 0 and net.config.version_min < TLS13:
         version_max = BR_TLS12          # -c names no cipher that TLS 1.3 has
@@ -30,24 +28,20 @@ cdef void server_hello_received(Net *net, const uint8_t *body, size_t n) noexcep
     if version_max > BR_TLS12:
         version_max = BR_TLS12
     # the engine negotiates the lower of both maxima, which a client with supported_versions need not have offered
-    if not hello_offers(&hello, version_max if hello.version > version_max else hello.version):
+    version = version_max if hello.version > version_max else hello.version
+    if not hello_offers(&hello, version):
         net_fail(net, PROTOCOL_VERSION, "no common version in supported_versions")
         return
     if hello.sni != NULL and not dns_name(<const char *>hello.sni, hello.sni_len):
         snprintf(m, sizeof(m), "invalid SNI server_name '%.*s' rejected", <int>hello.sni_len, <const char *>hello.sni)
         log_debug(m)
-    engine.hello = net_message
-    engine.hello_len = n + 4
-    engine.offered = hello.suites
-    engine.offered_len = hello.suites_len
-    # wbuf is empty yet, and its pages are needed for our flight anyway
-    engine_feed(22, 0, net_wbuf, engine_hello(net.config, &hello, body, n, net_wbuf, sizeof(net_wbuf)))
+    server_suites(net.config, &hello, version)
+    engine_feed(22, 0, net_message, n + 4)
     if log_state.level < LOG_DEBUG:
         return
-    common = br_ssl_server_get_client_suites(&engine.sc, &num)
-    for u in range(num if num <= 14 else 0):
-        if suite_row(common[u][0]) != NULL:
-            snprintf(m, sizeof(m), "clients cipher %s", suite_row(common[u][0]).log_name)
+    for i in range(net.config.suites_num):
+        if server_suite(net.config, &hello, net.config.suites[i], version):
+            snprintf(m, sizeof(m), "clients cipher %s", suite_row(net.config.suites[i]).log_name)
             log_debug(m)
     for i in range(BW_GROUPS):
         if (engine.sc.curves >> bw_groups[i].id) & 1:

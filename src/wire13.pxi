@@ -16,7 +16,6 @@
 #   build13_key_update(&w, requested)
 
 cdef enum Message13:
-    MSG_CLIENT_HELLO = 1
     MSG_SERVER_HELLO = 2
     MSG_TICKET = 4
     MSG_ENCRYPTED_EXTENSIONS = 8
