@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src"
 BUILD = ROOT / "build"
 NOTES = BUILD / "obj" / "links"
+LIBCRYPTO = ["libcrypto.c", "chapol.c", "sha256.c"]
 
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
 
@@ -81,14 +82,15 @@ def cflags(variant: Variant) -> list[str]:
 
 @functools.cache
 def libcrypto_archive() -> str:
-    """Path of OpenSSL's static libcrypto if what chapol.c takes from it is there and does what it must, else the empty
+    """Path of OpenSSL's static libcrypto if what we take from it is there and does what it must, else the empty
     string."""
     found = cbuild.file_name("libcrypto.a")
-    return found if found and cbuild.succeeds("-O2", "-DBEARWRAP_PROBE", str(SRC / "chapol.c"), found) else ""
+    ours = [str(SRC / name) for name in LIBCRYPTO]
+    return found if found and cbuild.succeeds("-O2", "-DBEARWRAP_PROBE", *ours, found) else ""
 
 
 def use_libcrypto(variant: Variant) -> bool:
-    """True if this variant is built with libcrypto's ChaCha20-Poly1305: wanted, and its static library is here."""
+    """True if this variant is built with libcrypto's primitives: wanted, and its static library is here."""
     return variant.libcrypto and bool(libcrypto_archive())
 
 
@@ -120,7 +122,8 @@ def sources(variant: Variant) -> list[Path]:
     """Our own hand-written C. The handshake shim needs BearSSL's inner.h, so not with the system library."""
     names = [] if variant.system else ["hs_server.c"]
     if use_libcrypto(variant):
-        names.append("chapol.c")
+        # The system's BearSSL keeps its own rounds.
+        names += [name for name in LIBCRYPTO if not (variant.system and name == "sha256.c")]
     if use_nettle(variant):
         names += ["curves.c", "rsa.c"]
     return [SRC / name for name in names]

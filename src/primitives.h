@@ -23,9 +23,9 @@ static const char *bw_sodium_version(void) { return ""; }
 #endif
 
 #ifdef BEARWRAP_LIBCRYPTO
-#include "chapol.h"
+#include "libcrypto.h"
 #else
-static void bw_chapol_init(void) { }
+static void bw_libcrypto_init(void) { }
 static const char *bw_libcrypto_version(void) { return ""; }
 #endif
 
@@ -91,7 +91,7 @@ bw_primitives_init(void)
 	static int ready;
 
 	if (!ready) {
-		bw_chapol_init();
+		bw_libcrypto_init();
 		ready = bw_sodium_init();
 	}
 	return ready;
