@@ -75,6 +75,8 @@ def cflags(variant: Variant) -> list[str]:
         flags.append("-DBEARWRAP_LIBCRYPTO=1")
     if use_sodium(variant):
         flags.append("-DBEARWRAP_SODIUM=1")
+        if sodium_base():
+            flags.append("-DBEARWRAP_X25519BASE=1")
     if use_nettle(variant):
         flags.append("-DBEARWRAP_NETTLE=1")
     return flags
@@ -104,6 +106,13 @@ def sodium_archive() -> str:
 def use_sodium(variant: Variant) -> bool:
     """True if this variant is built with libsodium's primitives: wanted, and its static library is here."""
     return variant.sodium and bool(sodium_archive())
+
+
+@functools.cache
+def sodium_base() -> bool:
+    """True if the static libsodium has the inner function of x25519base.h, and that does what it must."""
+    probe = ["-x", "c", str(SRC / "x25519base.h"), "-x", "none", sodium_archive()]
+    return cbuild.succeeds("-O2", "-DBEARWRAP_PROBE", *probe)
 
 
 @functools.cache
