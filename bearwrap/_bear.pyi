@@ -426,6 +426,13 @@ def escape_log(text: bytes) -> bytes:
     r"""As a log line shows it: \n, \r, \t, other bytes outside printable ASCII as \xhh; cut after 3,937 to 3,940
     bytes."""
 
+def hash_pieces(hash_id: int, pieces: Sequence[Buffer], carried: bool) -> bytes:
+    """Digest of the pieces by the hash functions that net and key use, for tests; hash_id as in RFC 5246.
+
+    carried: after each whole block that ends a piece, the state goes on in a new context. ValueError for another
+    number.
+    """
+
 def x25519(scalar: Buffer, point: Buffer | None) -> bytes:
     """X25519 (RFC 7748 section 5) as key does it, for tests: 32 bytes; point None for the base point.
 

@@ -16,6 +16,7 @@ import cbuild
 ROOT = Path(__file__).resolve().parent.parent
 VENDOR = ROOT / "vendor" / "bearssl"
 SOURCE = VENDOR / "source"
+WEAK = ROOT / "src" / "weak.h"
 
 # BearSSL does its own bounds work and is constant-time by construction; -O2 is what its own build uses.
 FLAGS = ["-O2", "-fPIC", "-W", "-Wall"]
@@ -50,7 +51,7 @@ def library(folder: Path, flags: list[str]) -> Path:
     for name in lock()["compiled"]:
         # BearSSL's file names are unique over all its folders; a flat folder keeps `ar` members unique too.
         pairs.append((SOURCE / name, folder / (Path(name).stem + ".o")))
-    count = cbuild.compile_all(pairs, [*FLAGS, *flags, *includes()])
+    count = cbuild.compile_all(pairs, [*FLAGS, "-include", str(WEAK), *flags, *includes()])
     if count:
         print(f"bearssl: compiled {count} files", file=sys.stderr, flush=True)
     target = folder / "libbearssl.a"

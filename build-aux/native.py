@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src"
 BUILD = ROOT / "build"
 NOTES = BUILD / "obj" / "links"
+LIBCRYPTO = ["libcrypto.c", "chapol.c", "sha256.c"]
 
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
 
@@ -74,6 +75,8 @@ def cflags(variant: Variant) -> list[str]:
         flags.append("-DBEARWRAP_LIBCRYPTO=1")
     if use_sodium(variant):
         flags.append("-DBEARWRAP_SODIUM=1")
+        if sodium_base():
+            flags.append("-DBEARWRAP_X25519BASE=1")
     if use_nettle(variant):
         flags.append("-DBEARWRAP_NETTLE=1")
     return flags
@@ -81,14 +84,15 @@ def cflags(variant: Variant) -> list[str]:
 
 @functools.cache
 def libcrypto_archive() -> str:
-    """Path of OpenSSL's static libcrypto if what chapol.c takes from it is there and does what it must, else the empty
+    """Path of OpenSSL's static libcrypto if what we take from it is there and does what it must, else the empty
     string."""
     found = cbuild.file_name("libcrypto.a")
-    return found if found and cbuild.succeeds("-O2", "-DBEARWRAP_PROBE", str(SRC / "chapol.c"), found) else ""
+    ours = [str(SRC / name) for name in LIBCRYPTO]
+    return found if found and cbuild.succeeds("-O2", "-DBEARWRAP_PROBE", *ours, found) else ""
 
 
 def use_libcrypto(variant: Variant) -> bool:
-    """True if this variant is built with libcrypto's ChaCha20-Poly1305: wanted, and its static library is here."""
+    """True if this variant is built with libcrypto's primitives: wanted, and its static library is here."""
     return variant.libcrypto and bool(libcrypto_archive())
 
 
@@ -102,6 +106,13 @@ def sodium_archive() -> str:
 def use_sodium(variant: Variant) -> bool:
     """True if this variant is built with libsodium's primitives: wanted, and its static library is here."""
     return variant.sodium and bool(sodium_archive())
+
+
+@functools.cache
+def sodium_base() -> bool:
+    """True if the static libsodium has the inner function of x25519base.h, and that does what it must."""
+    probe = ["-x", "c", str(SRC / "x25519base.h"), "-x", "none", sodium_archive()]
+    return cbuild.succeeds("-O2", "-DBEARWRAP_PROBE", *probe)
 
 
 @functools.cache
@@ -120,7 +131,8 @@ def sources(variant: Variant) -> list[Path]:
     """Our own hand-written C. The handshake shim needs BearSSL's inner.h, so not with the system library."""
     names = [] if variant.system else ["hs_server.c"]
     if use_libcrypto(variant):
-        names.append("chapol.c")
+        # The system's BearSSL keeps its own rounds.
+        names += [name for name in LIBCRYPTO if not (variant.system and name == "sha256.c")]
     if use_nettle(variant):
         names += ["curves.c", "rsa.c"]
     return [SRC / name for name in names]

@@ -5,7 +5,11 @@ from libc.stdint cimport int16_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "bearssl_hash.h" nogil:
     ctypedef struct br_hash_class:
-        pass
+        void (*init)(const br_hash_class **ctx)
+        void (*update)(const br_hash_class **ctx, const void *data, size_t len)
+        void (*out)(const br_hash_class *const *ctx, void *dst)
+        uint64_t (*state)(const br_hash_class *const *ctx, void *dst)
+        void (*set_state)(const br_hash_class **ctx, const void *stb, uint64_t count)
     ctypedef struct br_hash_compat_context:
         const br_hash_class *vtable
     ctypedef struct br_md5_context:

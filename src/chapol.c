@@ -1,26 +1,10 @@
 /*
- * chapol.c - ChaCha20-Poly1305 (RFC 8439) by two objects of OpenSSL's static libcrypto: its assembly for x86-64, which
- * has a way for each width of vectors, runs in constant time, and takes less than half of libsodium's time.
- *
- * They are the library's innermost functions, not its interface: EVP would bring its start, its locks and its memory
- * into a process that is jailed before it seals a record. Their arguments are the same from 1.1.0 to 3.5. The build
- * trusts no header for that: it compiles this file with a main() of its own, and does without libcrypto unless that
- * finds what RFC 8439 says, and long runs equal to short ones (build-aux/native.py).
- *
- * libcrypto's own start would ask the processor by CPUID, which costs some 5 us each on a virtual machine. The C
- * library has asked already, and the two objects find the answers in OPENSSL_ia32cap_P: hence that variable is ours.
+ * chapol.c - ChaCha20-Poly1305 (RFC 8439) by two objects of libcrypto (libcrypto.c), which have a way for each width of
+ * vectors, run in constant time, and take less than half of libsodium's time.
  */
-#include "chapol.h"
+#include "libcrypto.h"
 
-#if !defined __x86_64__ || !defined __GLIBC__
-#error "x86-64 and the GNU C library"
-#endif
-
-#include <openssl/opensslv.h>
 #include <string.h>
-#include <sys/platform/x86.h>
-
-uint32_t OPENSSL_ia32cap_P[16]; /* four words up to 3.4, ten in 3.5 */
 
 void ChaCha20_ctr32(unsigned char *out, const unsigned char *in, size_t n, const uint32_t key[8],
 	const uint32_t counter[4]);
@@ -35,23 +19,6 @@ typedef struct {
 		void (*emit)(void *, unsigned char *, const uint32_t *);
 	} by; /* what poly1305_init chose for this processor */
 } poly1305;
-
-const char *bw_libcrypto_version(void) { return OPENSSL_VERSION_STR; }
-
-void bw_chapol_init(void)
-{
-	const struct cpuid_feature *one = __x86_get_cpuid_feature_leaf(CPUID_INDEX_1);
-	const struct cpuid_feature *seven = __x86_get_cpuid_feature_leaf(CPUID_INDEX_7);
-
-	OPENSSL_ia32cap_P[0] = one->active_array[3];
-	OPENSSL_ia32cap_P[1] = one->active_array[2];
-	OPENSSL_ia32cap_P[2] = seven->active_array[1];
-	OPENSSL_ia32cap_P[3] = seven->active_array[2];
-	/* Skylake-X runs slower for everybody while its widest vectors are in use; libcrypto leaves them too. */
-	if ((one->cpuid_array[0] & 0x0fff0ff0) == 0x00050650) {
-		OPENSSL_ia32cap_P[2] &= ~(UINT32_C(1) << 16);
-	}
-}
 
 static void xor_stream(const void *key, const void *iv, uint32_t counter, unsigned char *data, size_t n)
 {
@@ -111,7 +78,7 @@ void bw_poly1305_run(const void *key, const void *iv, void *data, size_t len, co
 
 #ifdef BEARWRAP_PROBE
 /* 0: RFC 8439 section 2.8.2 comes out, and a long run is what its parts are. */
-int main(void)
+int bw_chapol_probe(void)
 {
 	static const unsigned char expected[16] = {
 		0x1a, 0xe1, 0x0b, 0x59, 0x4f, 0x09, 0xe2, 0x6a, 0x7e, 0x90, 0x2e, 0xcb, 0xd0, 0x60, 0x06, 0x91,
@@ -128,7 +95,6 @@ int main(void)
 	for (i = 0; i < sizeof key; i++) {
 		key[i] = (unsigned char)(0x80 + i);
 	}
-	bw_chapol_init();
 	bw_poly1305_run(key, iv, text, sizeof text - 1, aad, sizeof aad, tag, 0, 1);
 	if (memcmp(tag, expected, sizeof tag) != 0) {
 		return 1;

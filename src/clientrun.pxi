@@ -223,6 +223,7 @@ cdef int client_run(Config *config, int64_t started_ms) noexcept nogil:
     net.fd_in = config.client.read_fd
     net.fd_out = config.client.write_fd
     net.deadline = started_ms + config.handshake_ms if config.handshake_ms else <int64_t>1 << 62
+    bw_libcrypto_init()             # net hashes; key needs more than this and sees to it
     if not connection_fork(config, net, &p, -1) or not net_ready(net, &p):
         return EXIT_SYSTEM
     if not confine(&config.jail):

@@ -223,6 +223,7 @@ cdef int connection_run(Config *config, int64_t started_ms) noexcept nogil:
     net.fd_in = 0
     net.fd_out = 1
     net.deadline = started_ms + config.handshake_ms
+    bw_libcrypto_init()             # net hashes; key needs more than this and sees to it
     if not connection_fork(config, net, &p, -1):
         return 111
     return connection_serve(config, net, &p)

@@ -1,5 +1,27 @@
 # primitiveface - the primitives that key uses, one by one, for the tests. Types and docstrings: bearwrap/_bear.pyi.
 
+def hash_pieces(int hash_id, pieces, bint carried):
+    cdef const br_hash_class *cls = hash_class(hash_id)
+    cdef br_hash_compat_context h
+    cdef _Span piece
+    cdef uint8_t state[64]
+    cdef uint8_t out[64]
+    cdef uint64_t count
+    bw_primitives_init()
+    if cls == NULL:
+        raise ValueError("no hash function")
+    cls.init(&h.vtable)
+    for each in pieces:
+        piece = _Span(each)
+        cls.update(&h.vtable, piece.p, piece.n)
+        count = cls.state(&h.vtable, state)
+        if carried and count % (128 if hash_size(hash_id) > 32 else 64) == 0:
+            memset(&h, 0xa5, sizeof(h))
+            cls.init(&h.vtable)
+            cls.set_state(&h.vtable, state, count)
+    cls.out(&h.vtable, out)
+    return (<char *>out)[:hash_size(hash_id)]
+
 def x25519(scalar, point):
     cdef _Span k = _Span(scalar)
     cdef _Span p

@@ -23,9 +23,9 @@ static const char *bw_sodium_version(void) { return ""; }
 #endif
 
 #ifdef BEARWRAP_LIBCRYPTO
-#include "chapol.h"
+#include "libcrypto.h"
 #else
-static void bw_chapol_init(void) { }
+static void bw_libcrypto_init(void) { }
 static const char *bw_libcrypto_version(void) { return ""; }
 #endif
 
@@ -91,13 +91,20 @@ bw_primitives_init(void)
 	static int ready;
 
 	if (!ready) {
-		bw_chapol_init();
+		bw_libcrypto_init();
 		ready = bw_sodium_init();
 	}
 	return ready;
 }
 
 #ifdef BEARWRAP_SODIUM
+#ifdef BEARWRAP_X25519BASE
+#include "x25519base.h"
+#else
+static void bw_x25519_base(unsigned char *out, const unsigned char *scalar)
+{ crypto_scalarmult_curve25519_base(out, scalar); }
+#endif
+
 /* X25519 (RFC 7748); a point of small order gives zeros, as BearSSL's own function does. */
 static uint32_t
 bw_x25519_mul(unsigned char *G, size_t Glen, const unsigned char *x, size_t xlen, int curve)
@@ -129,7 +136,7 @@ bw_x25519_mulgen(unsigned char *R, const unsigned char *x, size_t xlen, int curv
 	}
 	memset(scalar, 0, sizeof scalar);
 	memcpy(scalar, x, xlen);
-	crypto_scalarmult_curve25519_base(R, scalar);
+	bw_x25519_base(R, scalar);
 	sodium_memzero(scalar, sizeof scalar);
 	return 32;
 }

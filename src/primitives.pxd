@@ -8,6 +8,7 @@ from bearssl cimport br_ssl_engine_context
 
 cdef extern from "primitives.h" nogil:
     int bw_primitives_init()
+    void bw_libcrypto_init()
     const char *bw_libcrypto_version()
     const char *bw_sodium_version()
     const char *bw_nettle_version()

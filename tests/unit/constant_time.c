@@ -99,6 +99,24 @@ chapol(unsigned length)
 	return 0;
 }
 
+/* A key and a text that are secret. */
+static int
+hmac(unsigned length)
+{
+	static unsigned char data[1000];
+	unsigned char key[32], out[32];
+	br_hmac_key_context keys;
+	br_hmac_context ctx;
+
+	memset(key, 0x5A, sizeof key);
+	SECRET(key, sizeof key);
+	SECRET(data, length);
+	br_hmac_key_init(&keys, &br_sha256_vtable, key, sizeof key);
+	br_hmac_init(&ctx, &keys, 0);
+	br_hmac_update(&ctx, data, length);
+	return br_hmac_out(&ctx, out) != sizeof out;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -123,6 +141,9 @@ main(int argc, char **argv)
 	}
 	if (strcmp(what, "chapol") == 0) {
 		return chapol((unsigned)atoi(of));
+	}
+	if (strcmp(what, "hmac") == 0) {
+		return hmac((unsigned)atoi(of));
 	}
 	if (strcmp(of, "ed25519") == 0) {
 		return ed25519();

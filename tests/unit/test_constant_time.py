@@ -28,6 +28,7 @@ OPERATIONS = [
     *(f"{what}-{curve}" for what in ("mulgen", "mul", "sign") for curve in ("p256", "p384", "p521")),
     "rsa-1024", "rsa-2048", "rsa-3072", "rsa-4096",
     *(f"chapol-{length}" for length in (0, 15, 100, 1000, 16384)),
+    *(f"hmac-{length}" for length in (0, 32, 100, 1000)),
 ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -32,6 +33,36 @@ def test_hashes(text: bytes) -> None:
     """Every hash function of a handshake."""
     for name in HASHES:
         assert BEAR.digest(name, text) == hashlib.new(name, text).digest()
+
+
+# FIPS 180-4's examples, as the Secure Hash Standard's validation publishes them
+SHA2 = [
+    ("sha224", b"abc", "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7"),
+    ("sha256", b"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+    ("sha256", b"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+    ("sha256", b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+     "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"),
+    ("sha256", b"a" * 1000000, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text", "awaited"), SHA2)
+def test_sha2_vectors(name: str, text: bytes, awaited: str) -> None:
+    assert _bear.hash_pieces(HASHES[name], [text], False).hex() == awaited
+
+
+@given(st.lists(st.binary(max_size=150) | st.sampled_from([64, 128, 192]).map(bytes), max_size=8), st.booleans())
+def test_hashes_of_net_and_key_are_bearssls(pieces: list[bytes], carried: bool) -> None:
+    """In pieces, and with the state handed on where it stands for all so far."""
+    for name, number in HASHES.items():
+        assert _bear.hash_pieces(number, pieces, carried) == BEAR.digest(name, b"".join(pieces))
+
+
+def test_libcrypto_has_the_rounds_of_sha256() -> None:
+    """A weak symbol that nothing takes the place of is no error of the linker."""
+    facts = _bear.build_facts()
+    linked = b"sha256_block_data_order_shaext" in Path(_bear.__file__).read_bytes()
+    assert linked == bool(facts["libcrypto"] and facts["vendored"])
 
 
 @given(texts, texts)

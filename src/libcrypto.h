@@ -1,8 +1,8 @@
 /*
- * chapol.h - ChaCha20-Poly1305 by the assembly in OpenSSL's libcrypto behind BearSSL's types (chapol.c).
+ * libcrypto.h - what comes from the assembly in OpenSSL's libcrypto (libcrypto.c), behind BearSSL's types.
  */
-#ifndef BEARWRAP_CHAPOL_H
-#define BEARWRAP_CHAPOL_H
+#ifndef BEARWRAP_LIBCRYPTO_H
+#define BEARWRAP_LIBCRYPTO_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -12,9 +12,13 @@ uint32_t bw_chacha20_run(const void *key, const void *iv, uint32_t cc, void *dat
 void bw_poly1305_run(const void *key, const void *iv, void *data, size_t len, const void *aad, size_t aad_len,
 	void *tag, uint32_t (*ichacha)(const void *, const void *, uint32_t, void *, size_t), int encrypt);
 
-/* Once a process, before both: what this processor has. */
-void bw_chapol_init(void);
+/* Once a process, before the rest: what this processor has. Without it SHA-256 is slower, but right. */
+void bw_libcrypto_init(void);
 
 const char *bw_libcrypto_version(void);
+
+/* Of the build: 0 if the library does what it must. */
+int bw_chapol_probe(void);
+int bw_sha256_probe(void);
 
 #endif
