@@ -19,6 +19,9 @@ ROOT = HERE.parent
 IN_TREE = (ROOT / "src" / "_bear.pyx").exists()
 INSTALLED = HERE / "programs"  # where `make install` puts the compiled programs
 COMMAND_TIMEOUT_S = 120
+# All that a measured program has of the environment, so that a figure does not depend on who runs the benchmark: with a
+# LANG, each start of cat loads the locale.
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/"}
 
 
 class BenchError(Exception):
@@ -164,7 +167,7 @@ def make_certificates(folder: Path) -> dict[str, Certificate]:
 
 
 def run_json(argv: list[str], timeout_s: float, environment: dict[str, str] | None = None) -> str:
-    """Run one of our programs and give back its stdout; raises BenchError when it fails.
+    """Run a program with ENVIRONMENT and more, and give back its stdout; raises BenchError when it fails.
 
     It gets a session of its own, so that an interrupt at the terminal reaches the driver alone.
     """
@@ -175,7 +178,7 @@ def run_json(argv: list[str], timeout_s: float, environment: dict[str, str] | No
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, **(environment or {})},
+        env={**ENVIRONMENT, **(environment or {})},
     )
     try:
         out, err = process.communicate(timeout=timeout_s)
