@@ -105,12 +105,12 @@ def build_tools(folder: Path) -> Tools:
     shares no page of a library with the servers, which would make their proportional size smaller.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    openssl = ["-lssl", "-lcrypto"]
+    wire, openssl = ["wire.c", "pubkey.c"], ["-lssl", "-lcrypto"]
     return Tools(
-        load=_compile_static(folder / "load", ["load.c", "wire.c"], ["-pthread"], openssl),
+        load=_compile_static(folder / "load", ["load.c", *wire], ["-pthread"], openssl),
         program=_compile_static(folder / "program", ["program.c"], [], []),
         spawn=_compile(folder / "spawn", ["spawn.c"], [], []),
-        serve=_compile_static(folder / "serve", ["serve.c", "wire.c"], ["-pthread"], openssl),
+        serve=_compile_static(folder / "serve", ["serve.c", *wire], ["-pthread"], openssl),
         fetch=_compile_static(folder / "fetch", ["fetch.c"], [], []),
     )
 
