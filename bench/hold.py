@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prepare import BenchError
+from prepare import ENVIRONMENT, BenchError
 
 
 @contextmanager
@@ -24,6 +24,7 @@ def holding(argv: list[str], limit_s: float) -> Iterator[None]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        env=ENVIRONMENT,
     )
     assert holder.stdin and holder.stdout and holder.stderr
     watchdog = threading.Timer(limit_s, holder.kill)

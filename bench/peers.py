@@ -102,7 +102,8 @@ def _which(*names: str) -> Callable[[], str | None]:
 def _tcpserver(setup: Setup, argv: list[str]) -> list[str]:
     """`-D` switches Nagle's algorithm off, for every peer alike; see README.md, "Nagle"."""
     flags = "-DHRl0" if setup.nodelay else "-HRl0"
-    return ["tcpserver", flags, "-c", str(setup.most), "127.0.0.1", str(setup.port), *argv]
+    tcpserver = shutil.which("tcpserver") or "tcpserver"  # where the driver finds it: peers have another PATH
+    return [tcpserver, flags, "-c", str(setup.most), "127.0.0.1", str(setup.port), *argv]
 
 
 def _wrapper_options(setup: Setup) -> list[str]:

@@ -19,6 +19,9 @@ ROOT = HERE.parent
 IN_TREE = (ROOT / "src" / "_bear.pyx").exists()
 INSTALLED = HERE / "programs"  # where `make install` puts the compiled programs
 COMMAND_TIMEOUT_S = 120
+# All that a measured program has of the environment, so that a figure does not depend on who runs the benchmark: with a
+# LANG, each start of cat loads the locale.
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/"}
 
 
 class BenchError(Exception):
@@ -102,12 +105,12 @@ def build_tools(folder: Path) -> Tools:
     shares no page of a library with the servers, which would make their proportional size smaller.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    openssl = ["-lssl", "-lcrypto"]
+    wire, openssl = ["wire.c", "pubkey.c"], ["-lssl", "-lcrypto"]
     return Tools(
-        load=_compile_static(folder / "load", ["load.c", "wire.c"], ["-pthread"], openssl),
+        load=_compile_static(folder / "load", ["load.c", *wire], ["-pthread"], openssl),
         program=_compile_static(folder / "program", ["program.c"], [], []),
         spawn=_compile(folder / "spawn", ["spawn.c"], [], []),
-        serve=_compile_static(folder / "serve", ["serve.c", "wire.c"], ["-pthread"], openssl),
+        serve=_compile_static(folder / "serve", ["serve.c", *wire], ["-pthread"], openssl),
         fetch=_compile_static(folder / "fetch", ["fetch.c"], [], []),
     )
 
@@ -164,7 +167,7 @@ def make_certificates(folder: Path) -> dict[str, Certificate]:
 
 
 def run_json(argv: list[str], timeout_s: float, environment: dict[str, str] | None = None) -> str:
-    """Run one of our programs and give back its stdout; raises BenchError when it fails.
+    """Run a program with ENVIRONMENT and more, and give back its stdout; raises BenchError when it fails.
 
     It gets a session of its own, so that an interrupt at the terminal reaches the driver alone.
     """
@@ -175,7 +178,7 @@ def run_json(argv: list[str], timeout_s: float, environment: dict[str, str] | No
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, **(environment or {})},
+        env={**ENVIRONMENT, **(environment or {})},
     )
     try:
         out, err = process.communicate(timeout=timeout_s)

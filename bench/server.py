@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from peers import Peer, Setup, until_parent_ends
-from prepare import BenchError
+from prepare import ENVIRONMENT, BenchError
 
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
@@ -103,7 +103,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **peer.environment(setup)},
+                env={**ENVIRONMENT, **peer.environment(setup)},
                 start_new_session=True,
             )
         self._idle = 0

@@ -58,4 +58,6 @@ void wire_release(struct wire *wire);
 int wire_resumed(const struct wire *wire);
 void wire_suite(const struct wire *wire, char *out, size_t size);
 
+void pubkey_decode_directly(void);
+
 #endif
