@@ -53,6 +53,8 @@ FORMS = [
 
 # Lookups that src/accounts.c answers in a static program.
 WRAPPED = ["getpwnam", "initgroups", "getgrouplist"]
+# What asks for a heap; src/heap.c answers in the listener.
+HEAP = ["__sbrk", "_dl_early_allocate"]
 
 
 def refuse_lookups(output: str) -> str:
@@ -154,10 +156,11 @@ class Launcher:
     def build_listener(self, folder: Path) -> bool:
         """Link what `bearwrap serve` becomes, static and without libpython; returns whether it was linked anew."""
         made = self.variant.folder / "listener"
-        pairs = [(native.SRC / name, made / name.replace(".c", ".o")) for name in ("listener.c", "accounts.c")]
+        sources = [native.SRC / name for name in ("listener.c", "accounts.c", "heap.c")]
+        pairs = [(source, made / (source.stem + ".o")) for source in sources]
         cbuild.compile_all(pairs, native.cflags(self.variant))
         objects = [*(target for _source, target in pairs), *self.ours]
-        mode = ["-static-pie", *(f"-Wl,--wrap={name}" for name in WRAPPED)]
+        mode = ["-static-pie", *(f"-Wl,--wrap={name}" for name in [*WRAPPED, *HEAP])]
         link = [*mode, *native.link_flags(self.variant), *map(str, objects), *self.arguments]
         target = folder / native.listener_name(self.variant)
         linked = cbuild.link(target, link, [*objects, *self.inputs], native.NOTES, refuse_lookups)

@@ -10,7 +10,6 @@ cdef struct Pipes:
     int wake_net
     int wake_key
     int network[2]          # a client's, where they are not 0 and 1
-    int supervisor          # a listener's worker: where its connection comes from
 
 cdef bint above(int *fd) noexcept nogil:
     """Move a descriptor above the numbers that prog is given."""
@@ -114,7 +113,6 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p, int supervisor) no
     if config.client != NULL:
         p.network[0] = config.client.read_fd
         p.network[1] = config.client.write_fd
-    p.supervisor = supervisor
     prog = bw_fork()
     if prog == 0:
         close(p.to_prog[1])
@@ -135,7 +133,8 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p, int supervisor) no
         close(p.ack[0])
     else:
         close(p.to_prog[0])
-    close_inherited(<const int *>p, <int>(sizeof(Pipes) // sizeof(int)))    # nothing but descriptors
+    if supervisor < 0:                      # a worker has inherited none
+        close_inherited(<const int *>p, <int>(sizeof(Pipes) // sizeof(int)))    # nothing but descriptors
     ring = ring_map()
     if ring == NULL or not key_pipes(p):
         log_fatal("unable to create pipe", errno)

@@ -15,7 +15,7 @@ cdef bint watch(int epoll, int fd, uint32_t events, uint32_t tag) noexcept nogil
 
 cdef bint nonblocking(int fd) noexcept nogil:
     cdef int flags = fcntl(fd, F_GETFL)
-    return flags >= 0 and fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0
+    return flags >= 0 and (flags & O_NONBLOCK or fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0)
 
 cdef bint standard_descriptors(bint connection) noexcept nogil:
     """First of all: 0, 1 and 2 are open, so that none becomes the number of a descriptor of ours.

@@ -50,8 +50,8 @@ cdef bint become(const char *name, uid_t uid, gid_t gid) noexcept nogil:
 
 cdef bint limit_to(int resource, rlim_t most, const char *what) noexcept nogil:
     """Lower a limit, soft and hard; one that is lower already stays."""
-    cdef rlimit lim
-    if getrlimit(resource, &lim) < 0:
+    cdef rlimit lim = rlimit(0, 0)
+    if most and getrlimit(resource, &lim) < 0:
         return failed("getrlimit", resource)
     if lim.rlim_max > most:
         lim.rlim_max = most
@@ -65,9 +65,9 @@ cdef bint jail_identity(Jail *jail, uid_t *uid) noexcept nogil:
     """Take the groups of the jail's account, or ids that were given or made from the pid; setuid to `uid` is left to
     the caller."""
     cdef passwd *pw = NULL
-    cdef gid_t gid
-    uid[0] = jail.uid if jail.uid else <uid_t>(UID_BASE + getpid() % UID_RANGE)
-    gid = jail.gid if jail.gid else <gid_t>(UID_BASE + getpid() % UID_RANGE)
+    cdef uid_t own = <uid_t>(UID_BASE + getpid() % UID_RANGE)
+    cdef gid_t gid = jail.gid if jail.gid else <gid_t>own
+    uid[0] = jail.uid if jail.uid else own
     if jail.account != NULL:
         if not account_find(jail.account, &pw):
             return False

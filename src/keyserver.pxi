@@ -54,7 +54,6 @@ cdef void key_load(Key *k, uint32_t types, uint32_t schemes, const char *name, s
     if dns_name(name, name_len):
         memcpy(k.sni, name, name_len)
         k.sni[name_len] = 0
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     num = candidates_read(k.config, name, name_len, list)
     key_ticket_file(k)
     if not jail_enter(&k.config.jail):

@@ -25,7 +25,7 @@ cdef extern from "<linux/filter.h>" nogil:
     struct sock_fprog:
         unsigned short len
         sock_filter *filter
-    int BPF_LD, BPF_W, BPF_ABS, BPF_JMP, BPF_JEQ, BPF_JGE, BPF_K, BPF_RET, BPF_ALU, BPF_AND
+    int BPF_LD, BPF_W, BPF_ABS, BPF_JMP, BPF_JEQ, BPF_K, BPF_RET, BPF_ALU, BPF_AND, BPF_MISC, BPF_TAX
 
 cdef extern from "<linux/seccomp.h>" nogil:
     uint32_t SECCOMP_RET_ALLOW, SECCOMP_RET_KILL_PROCESS
@@ -44,85 +44,57 @@ cdef struct Filter:
     sock_filter steps[BW_FILTER_MAX]
     int at                              # the first; it is made from its end, so that what is jumped to is there
 
-cdef struct Span:                       # the numbers from `first` to the next span
-    uint64_t first
-    int verdict                         # a place in the filter
-
 cdef int filter_step(Filter *f, int code, uint32_t k) noexcept nogil:
     """One instruction in front; its place."""
     f.at -= 1
     f.steps[f.at] = sock_filter(<uint16_t>code, 0, 0, k)
     return f.at
 
-cdef int filter_jump(Filter *f, int comparison, uint32_t k, int when_true, int when_false) noexcept nogil:
-    filter_step(f, BPF_JMP | comparison | BPF_K, k)
+cdef int filter_equal(Filter *f, uint32_t k, int when_true, int when_false) noexcept nogil:
+    filter_step(f, BPF_JMP | BPF_JEQ | BPF_K, k)
     f.steps[f.at].jt = <uint8_t>(when_true - f.at - 1)
     f.steps[f.at].jf = <uint8_t>(when_false - f.at - 1)
     return f.at
 
-cdef int filter_load(Filter *f, uint32_t offset) noexcept nogil:
-    return filter_step(f, BPF_LD | BPF_W | BPF_ABS, offset)
+cdef int call_before(const bw_call *calls, int i, int who) noexcept nogil:
+    """The row of net or key before the i-th, -1 without."""
+    i -= 1
+    while i >= 0 and not calls[i].who & who:
+        i -= 1
+    return i
 
 cdef int filter_row(Filter *f, const bw_call *row, int allow, int otherwise) noexcept nogil:
     """The verdict on a row's number; otherwise: the one on another argument."""
     if row.mask == 0:
         return allow
-    filter_jump(f, BPF_JEQ, row.value, allow, otherwise)
+    filter_equal(f, row.value, allow, otherwise)
     if row.mask != 0xffffffffU:
         filter_step(f, BPF_ALU | BPF_AND | BPF_K, row.mask)
-    return filter_load(f, DATA_ARGUMENTS + 8 * <uint32_t>row.argument)
-
-cdef int filter_search(Filter *f, const Span *spans, int num, uint64_t end) noexcept nogil:
-    """The verdict on numbers up to `end`, which are halved as evenly as their spans allow."""
-    cdef int upper, half = 1
-    if num == 1:
-        return spans[0].verdict
-    while half + 1 < num and spans[half].first + spans[half + 1].first < spans[0].first + end:
-        half += 1
-    upper = filter_search(f, spans + half, num - half, end)
-    return filter_jump(f, BPF_JGE, <uint32_t>spans[half].first, upper, filter_search(f, spans, half, spans[half].first))
-
-cdef int span_begin(Span *spans, int num, uint64_t first, int verdict) noexcept nogil:
-    """From here on numbers have this verdict; how many spans there are."""
-    if num and spans[num - 1].first == first:
-        num -= 1
-    if first > 0xffffffffU or (num and spans[num - 1].verdict == verdict):
-        return num
-    spans[num] = Span(first, verdict)
-    return num + 1
+    return filter_step(f, BPF_LD | BPF_W | BPF_ABS, DATA_ARGUMENTS + 8 * <uint32_t>row.argument)
 
 cdef void filter_make(Filter *f, const bw_call *calls, int num_calls, int who) noexcept nogil:
-    """The filter of net or key; of at most BW_CALLS calls.
+    """The filter of net or key: the table's rows in their order, those of one number together.
 
-    When it is installed, once a process, the kernel tries it with each of some 470 numbers, and runs it no more for
-    what it allows by number alone, if only by comparisons. A step there costs 3 ns a number, an instruction 0.1 us.
+    When it is installed, once a process, the kernel tries it with each of some 470 numbers of both its interfaces, and
+    runs it no more for what it allows by number alone. That trial takes 10 us, a run 1 to 3 ns, so its first step is
+    one that the trial does not follow, which ends it.
     """
-    cdef const bw_call *rows[BW_CALLS]
-    cdef Span spans[2 * BW_CALLS + 1]
-    cdef int allow, deny, verdict, i, k, num = 0, num_spans
-    for i in range(num_calls):
-        if not calls[i].who & who:
-            continue
-        k = num
-        while k and <uint32_t>rows[k - 1].number > <uint32_t>calls[i].number:
-            rows[k] = rows[k - 1]
-            k -= 1
-        rows[k] = &calls[i]
-        num += 1
+    cdef int allow, deny, search, verdict, i, before
     f.at = BW_FILTER_MAX
     allow = filter_step(f, BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
-    verdict = deny = filter_step(f, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
-    num_spans = span_begin(spans, 0, 0, deny)
-    for i in range(num):
-        verdict = filter_row(f, rows[i], allow, verdict)
-        if i + 1 == num or rows[i + 1].number != rows[i].number:
-            num_spans = span_begin(spans, num_spans, <uint32_t>rows[i].number, verdict)
-            num_spans = span_begin(spans, num_spans, <uint64_t><uint32_t>rows[i].number + 1, deny)
+    verdict = search = deny = filter_step(f, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
+    i = call_before(calls, num_calls, who)
+    while i >= 0:
+        verdict = filter_row(f, &calls[i], allow, verdict)
+        before = call_before(calls, i, who)
+        if before < 0 or calls[before].number != calls[i].number:
+            search = filter_equal(f, <uint32_t>calls[i].number, verdict, search)
             verdict = deny
-    filter_search(f, spans, num_spans, 512)
-    filter_load(f, DATA_NUMBER)
-    filter_jump(f, BPF_JEQ, BW_ARCH, f.at, deny)
-    filter_load(f, DATA_ARCH)
+        i = before
+    filter_step(f, BPF_LD | BPF_W | BPF_ABS, DATA_NUMBER)
+    filter_equal(f, BW_ARCH, f.at, deny)
+    filter_step(f, BPF_LD | BPF_W | BPF_ABS, DATA_ARCH)
+    filter_step(f, BPF_MISC | BPF_TAX, 0)
 
 cdef void limit_calls(int who) noexcept nogil:
     """Behind the jail, which has taken new privileges away: nothing but the calls of net (BW_NET) or key (BW_KEY)."""

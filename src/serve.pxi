@@ -46,7 +46,7 @@ cdef void serve_accept(Supervisor *s, int listener) noexcept nogil:
     cdef int fd, i, k
     for k in range(ACCEPTS):
         n = sizeof(sa)
-        fd = accept4(listener, <sockaddr *>&sa, &n, SOCK_CLOEXEC)
+        fd = accept4(listener, <sockaddr *>&sa, &n, SOCK_CLOEXEC | SOCK_NONBLOCK)
         if fd < 0:
             if errno == EMFILE or errno == ENFILE or errno == ENOMEM or errno == ENOBUFS:
                 serve_trouble(s, "unable to accept", errno)

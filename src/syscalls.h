@@ -2,7 +2,8 @@
  * syscalls.h - the system calls that net and key need once they are jailed: data only, no code.
  *
  * seccomp.pxi makes a filter of it; any other call ends the process. A row may bind one argument: its low 32 bits
- * under `mask` must be `value`; a mask of 0 binds nothing. A number that may have several values has a row for each.
+ * under `mask` must be `value`; a mask of 0 binds nothing. A number that may have several values has a row for each, one
+ * behind the other. They are looked through in this order, so what a transfer calls comes first.
  * tests/isolation/test_calls.py measures what is called.
  */
 #ifndef BEARWRAP_SYSCALLS_H
@@ -67,8 +68,8 @@ static const bw_call bw_calls[] = {
 #endif
 };
 enum { BW_CALLS = sizeof bw_calls / sizeof bw_calls[0] };
-/* two answers, three steps to the search; for a row two bounds and three steps to its argument */
-enum { BW_FILTER_MAX = 5 + 5 * BW_CALLS };
+/* two answers, four steps to the first row; for a row one to its number and three to its argument */
+enum { BW_FILTER_MAX = 6 + 4 * BW_CALLS };
 _Static_assert(BW_FILTER_MAX <= 256, "a jump passes over 255 steps at most");
 
 #endif

@@ -140,9 +140,7 @@ cdef void worker_main(Config *config, int sock, Outcome *word) noexcept nogil:
     cdef HandOver h
     cdef Outcome o
     cdef int fd
-    signal(SIGPIPE, SIG_IGN)
-    signal(SIGCHLD, SIG_DFL)
-    signal(SIGTERM, SIG_DFL)
+    signal(SIGTERM, SIG_DFL)    # SIGPIPE is ignored and SIGCHLD is not, as in the supervisor
     log_identify(NULL)
     if not connection_fork(config, net, &p, sock):
         _exit(111)

@@ -26,15 +26,15 @@ NET, KEY = 1, 2
 ARCHS = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7, "riscv64": 0xC00000F3}  # linux/audit.h
 ARCH = ARCHS[platform.machine()]
 OTHERS = sorted({*ARCHS.values(), 0x40000003, 0x40000028, 0x8000003E, 0, 0xFFFFFFFF} - {ARCH})
-LOAD, MASK, EQUAL, AT_LEAST, RETURN = 0x20, 0x54, 0x15, 0x35, 0x06  # linux/bpf_common.h
+LOAD, MASK, EQUAL, TO_INDEX, RETURN = 0x20, 0x54, 0x15, 0x07, 0x06  # linux/bpf_common.h, linux/filter.h
 ALLOW, KILL = 0x7FFF0000, 0x80000000  # linux/seccomp.h
 ALL = 0xFFFFFFFF
 NUMBERS = [*range(1024), *(0x40000000 | n for n in range(1024)), 1 << 31, ALL - 1, ALL]
-KERNEL = range(470)  # the numbers that the kernel tries when a filter is installed
+LOOPS = {"epoll_wait": 232, "readv": 19, "writev": 20, "read": 0, "write": 1, "recvfrom": 45}  # of x86-64
 
 
 def run(steps: list[Step], number: int, arguments: list[int], arch: int = ARCH) -> tuple[int, int, bool]:
-    """The answer, after how many steps, and whether an argument was looked at (seccomp(2))."""
+    """The answer, after how many steps, and whether an argument was looked at (seccomp(2)). The index is never used."""
     data = [number, arch, 0, 0]
     for argument in arguments:
         data += argument & ALL, argument >> 32
@@ -48,11 +48,12 @@ def run(steps: list[Step], number: int, arguments: list[int], arch: int = ARCH) 
             assert k % 4 == 0
         elif code == MASK:
             loaded &= k
-        elif code in (EQUAL, AT_LEAST):
-            at += when_true if (loaded == k if code == EQUAL else loaded >= k) else when_false
-        else:
-            assert code == RETURN
+        elif code == EQUAL:
+            at += when_true if loaded == k else when_false
+        elif code == RETURN:
             return k, taken, looked
+        else:
+            assert code == TO_INDEX
 
 
 def fits(call: Call, arguments: list[int]) -> bool:
@@ -72,7 +73,8 @@ def attempts(rows: list[Call]) -> Iterable[list[int]]:
 
 def check(calls: list[Call], who: int) -> list[Step]:
     steps = _bear.system_call_filter(calls, who)
-    assert all(code in (LOAD, MASK, EQUAL, AT_LEAST, RETURN) for code, _, _, _ in steps)
+    assert steps[0][0] == TO_INDEX, "the kernel tries the filter with every number"
+    assert all(code in (LOAD, MASK, EQUAL, RETURN) for code, _, _, _ in steps[1:])
     mine: dict[int, list[Call]] = {}
     for call in calls:
         if call[0] & who:
@@ -83,7 +85,7 @@ def check(calls: list[Call], who: int) -> list[Step]:
         for arguments in attempts(rows):
             answer, _, looked = run(steps, number, arguments)
             assert answer == (ALLOW if any(fits(row, arguments) for row in rows) else KILL), (number, arguments)
-            assert not looked or any(row[3] for row in rows), f"the kernel cannot keep that {number} is allowed"
+            assert not looked or any(row[3] for row in rows), f"{number} is allowed whatever its arguments are"
         for arch in OTHERS:
             assert run(steps, number, [0] * 6, arch)[0] == KILL, (number, arch)
     return steps
@@ -91,11 +93,11 @@ def check(calls: list[Call], who: int) -> list[Step]:
 
 @pytest.mark.parametrize("who", [NET, KEY], ids=["net", "key"])
 def test_the_table(who: int) -> None:
-    """What it costs to install is in src/seccomp.pxi."""
+    """What it costs to install is in src/seccomp.pxi; what a transfer calls is allowed after few steps."""
     steps = check(_bear.system_calls(), who)
     assert len(steps) <= 70
     if platform.machine() == "x86_64":
-        assert sum(run(steps, number, [0] * 6)[1] for number in KERNEL) / len(KERNEL) < 8.5
+        assert all(run(steps, number, [0] * 6)[1] <= 12 for number in LOOPS.values())
 
 
 def generic() -> list[Call]:
@@ -148,9 +150,9 @@ def test_any_table(seed: int) -> None:
 
 
 def test_the_longest_filter() -> None:
-    """Every row has its own bounds and an argument under a mask: BW_FILTER_MAX instructions."""
+    """Every row has a number of its own and an argument under a mask: BW_FILTER_MAX instructions."""
     rows = len(_bear.system_calls())
-    assert len(check([(3, 0, 2 * n + 1, 4, 0) for n in range(rows)], NET)) == 5 + 5 * rows
+    assert len(check([(3, 0, 2 * n + 1, 4, 0) for n in range(rows)], NET)) == 6 + 4 * rows
 
 
 def test_a_longer_table_is_refused() -> None:
