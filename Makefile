@@ -31,7 +31,7 @@ ifeq ($(CI),true)
 export BEARWRAP_REQUIRE_PEERS := 1
 endif
 
-.PHONY: all build setup test demo demo-serve bench soak fuzz lint dist install uninstall vendor-check clean distclean help
+.PHONY: all build setup test demo demo-serve bench soak fuzz order lint dist install uninstall vendor-check clean distclean help
 .PHONY: packages-test packages-demo packages-bench
 all: build
 
@@ -69,6 +69,11 @@ fuzz: $(VENV)/.ready ## 200,000 wrong inputs for each parser, 1,000 wrong connec
 	@$(MAKE) --no-print-directory build
 	@$(if $(DEBUG),LD_PRELOAD=$$($(or $(CC),cc) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc) \
 		$(VPY) -m fuzz $(if $(DEBUG),--any-memory --connections 0) $(ARGS)
+
+order: $(VENV)/.ready ## as root, on x86-64: find anew what a connection runs, build-aux/order.list
+	@$(MAKE) --no-print-directory build
+	@$(VPY) build-aux/order.py
+	@$(MAKE) --no-print-directory build
 
 lint: $(VENV)/.ready ## ruff and mypy
 	@$(VPY) -m ruff check .

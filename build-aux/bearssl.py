@@ -19,7 +19,8 @@ SOURCE = VENDOR / "source"
 WEAK = ROOT / "src" / "weak.h"
 
 # BearSSL does its own bounds work and is constant-time by construction; -O2 is what its own build uses.
-FLAGS = ["-O2", "-fPIC", "-W", "-Wall"]
+# Sections let a link drop what nobody reaches, and order.py put together what a connection runs.
+FLAGS = ["-O2", "-fPIC", "-W", "-Wall", "-ffunction-sections", "-fdata-sections"]
 
 
 def lock() -> dict:

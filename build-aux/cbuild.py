@@ -120,6 +120,13 @@ def _done(target: Path, command: list[str], began: int, notes: Path | None = Non
     note.write_text(shlex.join(command))
 
 
+def write_if_changed(path: Path, text: str) -> None:
+    """Write a generated file only if its content differs, so that nothing is rebuilt for nothing."""
+    if not path.exists() or path.read_text() != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
 def compile_one(source: Path, target: Path, flags: list[str]) -> bool:
     """Bring one object up to date; returns whether it was compiled."""
     depfile = target.with_suffix(".d")

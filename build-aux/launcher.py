@@ -17,6 +17,7 @@ from pathlib import Path
 
 import cbuild
 import freeze
+import layout
 import native
 
 HERE = Path(__file__).resolve().parent
@@ -99,13 +100,6 @@ def system_libraries(form: Form) -> list[str]:
     return list(dict.fromkeys(word for word in names.split() if word.startswith("-l")))
 
 
-def write_if_changed(path: Path, text: str) -> None:
-    """Write a generated file only if its content differs, so that nothing is rebuilt for nothing."""
-    if not path.exists() or path.read_text() != text:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-
 class Launcher:
     """The programs of one variant; `package` is the folder that holds bearwrap/ with its extension."""
 
@@ -129,10 +123,10 @@ class Launcher:
         if form.own:
             flags.append("-DBEARWRAP_OWN_TABLES=1")
             sources.append(folder / "interpreter_tables.c")
-            write_if_changed(sources[-1], freeze.interpreter_tables(native.SRC / "importer.py"))
+            cbuild.write_if_changed(sources[-1], freeze.interpreter_tables(native.SRC / "importer.py"))
         if form.link == "static-pie":
             sources.append(native.SRC / "accounts.c")
-        write_if_changed(folder / "frozen_modules.h", freeze.programs_table(native.ROOT, entry))
+        cbuild.write_if_changed(folder / "frozen_modules.h", freeze.programs_table(native.ROOT, entry))
         pairs = [(path, folder / (path.stem + ".o")) for path in sources]
         cbuild.compile_all(pairs, flags)
         return [target for _source, target in pairs]
@@ -145,11 +139,14 @@ class Launcher:
         folder = self.variant.folder / form.name / (entry.stem if entry else "programs")
         objects = [*self.compile(form, folder, entry), *self.ours]
         mode = [] if form.link == "shared" else [f"-{form.link}"]
+        scripts: list[Path] = []
         if form.link == "static-pie":
-            mode += [f"-Wl,--wrap={name}" for name in WRAPPED]
+            # Of a connection only what precedes its forks is not in this order: the interpreter.
+            order, scripts = layout.order()
+            mode += [*(f"-Wl,--wrap={name}" for name in WRAPPED), *order]
         python = libpython(form.link)
         link = [*mode, *native.link_flags(self.variant), *map(str, objects), *self.arguments]
-        inputs = [*objects, *self.inputs, *(Path(item) for item in python if item.startswith("/"))]
+        inputs = [*objects, *self.inputs, *scripts, *(Path(item) for item in python if item.startswith("/"))]
         link += [*python, *system_libraries(form)]
         return cbuild.link(target, link, inputs, native.NOTES, refuse_lookups)
 
@@ -161,9 +158,11 @@ class Launcher:
         cbuild.compile_all(pairs, native.cflags(self.variant))
         objects = [*(target for _source, target in pairs), *self.ours]
         mode = ["-static-pie", *(f"-Wl,--wrap={name}" for name in [*WRAPPED, *HEAP])]
+        order, scripts = layout.order()
+        mode += [f"-Wl,-Map={layout.map_file(self.variant)}", *order]
         link = [*mode, *native.link_flags(self.variant), *map(str, objects), *self.arguments]
         target = folder / native.listener_name(self.variant)
-        linked = cbuild.link(target, link, [*objects, *self.inputs], native.NOTES, refuse_lookups)
+        linked = cbuild.link(target, link, [*objects, *self.inputs, *scripts], native.NOTES, refuse_lookups)
         for other in folder.glob("listener-*"):
             if other != target:
                 other.unlink()
@@ -223,7 +222,7 @@ class Launcher:
         for form in forms:
             failure = self.probe(form)
             if not failure:
-                write_if_changed(note, f"{key}\n{form.name}\n")
+                cbuild.write_if_changed(note, f"{key}\n{form.name}\n")
                 return form
             failures.append(f"{form.name}: {failure.strip()[-2000:]}")
             print(f"launcher: not as {form.name}", flush=True)
