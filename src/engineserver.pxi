@@ -53,12 +53,15 @@ cdef bint server_suite(Config *config, const ClientHello *h, int suite, int vers
 cdef void server_suites(Config *config, const ClientHello *h, int version) noexcept nogil:
     """What the engine may choose from: the first common suite for each type of key, in our order or the client's."""
     cdef uint16_t suites[BW_SERVER_SUITES]
+    cdef const bw_suite *row
     cdef int num = 0, i, suite
     cdef uint32_t types = 0
     for i in range(config.suites_num if config.server_order else <int>(h.suites_len // 2)):
         suite = config.suites[i] if config.server_order else <int>h.suites[2 * i] << 8 | h.suites[2 * i + 1]
-        if server_suite(config, h, suite, version) and not (types >> suite_row(suite).key_type) & 1:
-            types |= <uint32_t>1 << suite_row(suite).key_type
+        row = suite_row(suite)
+        # this first: a client may name one suite 30,000 times
+        if row != NULL and not (types >> row.key_type) & 1 and server_suite(config, h, suite, version):
+            types |= <uint32_t>1 << row.key_type
             suites[num] = <uint16_t>suite
             num += 1
     br_ssl_engine_set_suites(engine.eng, suites, num)
