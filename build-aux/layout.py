@@ -1,8 +1,8 @@
 """The order of a static program's code and constants: what a connection uses lies together, for few page faults.
 
 order.list has the names, by the processes that run them; order.py writes it, and here it becomes a script for the
-linker. A name is that of a function which was compiled into a section of its own, or ARCHIVE:MEMBER; one that does not
-exist here is passed over.
+linker. A name is that of a function which was compiled into a section of its own, or ARCHIVE:MEMBER without the .o; one
+that does not exist here is passed over.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def name(section: str, origin: str) -> str:
     """The list's name of a section of code in the linker's map; `origin`: PATH/OBJECT or PATH/ARCHIVE(MEMBER)."""
     archive, _, member = Path(origin).name.rstrip(")").partition("(")
     if member and archive != BEARSSL:
-        return f"{archive}:{member}"
+        return f"{archive}:{member.removesuffix('.o')}"
     return re.sub(r"\.(constprop|isra|part)\.\d+", "", section.removeprefix(".text").removeprefix("."))
 
 
@@ -70,7 +70,7 @@ def read() -> dict[str, list[str]]:
 def code(one: str) -> str:
     """Where the code of a name is, as the linker says it; a compiler's copies of a function count as that function."""
     if ":" in one:
-        return f"*{one}(.text .text.*)"
+        return f"*{one}.o(.text .text.*)"
     return f"*(.text.{one} .text.{one}.[cip]*.[0-9]*)"
 
 
@@ -87,7 +87,7 @@ def script() -> str:
     theirs: what precedes .rodata in the linker's script belongs to the segment of the code.
     """
     names = [one for group in read().values() for one in group]
-    members = [one for one in names if ":" in one]
+    members = [f"{one}.o" for one in names if ":" in one]
     constants = [f"*{one}(.rodata .rodata.*)" for one in (*CONSTANTS, *members)]
     text = output(".text", "", map(code, names), "BEFORE")
     return text + output(".rodata", f"ALIGN({WINDOW})", constants, "AFTER")
