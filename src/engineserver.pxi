@@ -150,6 +150,7 @@ cdef uint32_t server_mul(unsigned char *G, size_t Glen, const unsigned char *x, 
     """Give key the client's point; a refusal is remembered, since BearSSL would go on with a random secret."""
     cdef br_ssl_engine_context *e = &engine.sc.eng
     cdef uint8_t request[186]
+    cdef bint at_once = engine.config.anchors == NULL       # what Finished must be comes with the keys
     cdef size_t at = 4
     cdef ssize_t n
     if Glen == 0 or Glen > 133:
@@ -157,21 +158,21 @@ cdef uint32_t server_mul(unsigned char *G, size_t Glen, const unsigned char *x, 
         return 0
     put_uint(request, e.session.cipher_suite, 2)
     put_uint(request + 2, e.max_frag_len, 2)
-    if engine.config.anchors == NULL:
+    if at_once:
         # the engine has read the whole ClientKeyExchange, and nothing follows before the client's Finished
         request[4] = <uint8_t>transcript_hash(e, request + 5)
         at = 5 + request[4]
     memcpy(request + at, G, Glen)
-    n = ask(BW_OP_DERIVE if engine.config.anchors != NULL else BW_OP_DERIVE_FINISHED, request, at + Glen)
+    n = ask(BW_OP_DERIVE_FINISHED if at_once else BW_OP_DERIVE, request, at + Glen)
     if n < 0:
         return 0
     if port_reply[0] != STATUS_OK:
         engine.alert = ILLEGAL_PARAMETER
         return 0
-    if engine.config.anchors == NULL:
-        if n != sizeof(engine.awaited):
-            engine.alert = INTERNAL_ERROR
-            return 0
+    if at_once and n != sizeof(engine.awaited):
+        engine.alert = INTERNAL_ERROR
+        return 0
+    if at_once:
         memcpy(engine.awaited, answer(), sizeof(engine.awaited))
     return 1
 
