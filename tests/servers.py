@@ -131,15 +131,16 @@ class Tap:
 def free_port(address: str = "127.0.0.1") -> int:
     """A loopback TCP port that was free a moment ago, for servers that cannot report an ephemeral one.
 
-    It is below those that the kernel gives to whoever asks for any, else a test beside this one may get it meanwhile.
+    It is below those that the kernel gives to whoever asks for any, else a test beside this one may get it meanwhile,
+    and no connection that ended lately has it, since not every program binds with SO_REUSEADDR.
     """
     ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     for _ in range(100):
         with (
             contextlib.suppress(OSError),
-            socket.create_server((address, random.randrange(ephemeral // 2, ephemeral)), family=family) as probe,
+            socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe,
         ):
+            probe.bind((address, random.randrange(ephemeral // 2, ephemeral)))
             return int(probe.getsockname()[1])
     raise AssertionError("no port is free")
 

@@ -146,8 +146,7 @@ def test_who_holds_what(working: Callable[..., tuple[Tlsc, Processes]], tmp_path
         run, found = working(pass_fds=[file.fileno()])
         net, key, prog = (descriptors(pid) for pid in (found.net, found.key, found.prog))  # type: ignore[arg-type]
         shown = {name: list(map(str, each.values())) for name, each in (("net", net), ("key", key), ("prog", prog))}
-        network = f"socket:[{inode(run)}]"
-        assert network in sockets(net) and network not in sockets(key) | sockets(prog), shown
+        assert run.socket_link in sockets(net) and run.socket_link not in sockets(key) | sockets(prog), shown
         assert len(sockets(key)) == 1 and sockets(prog) == set(), shown
         assert len(sockets(net)) == 2, shown  # the network, and the key port
         ends = {prog[6].target, prog[7].target}
@@ -158,16 +157,6 @@ def test_who_holds_what(working: Callable[..., tuple[Tlsc, Processes]], tmp_path
             files = [fd for fd in each.values() if fd.target.startswith("/") and fd.target != "/dev/null"]
             assert not files, shown
         assert prog[1].target not in pipes(net) | pipes(key), shown  # stdout is prog's
-
-
-def inode(run: Tlsc) -> int:
-    """The inode of the client's end of the connection: the socket of net whose peer is ours."""
-    port = run.peer_address[1]
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if fields[1].endswith(f":{port:04X}") and fields[9] != "0":  # 0: an earlier one in TIME_WAIT
-            return int(fields[9])
-    raise AssertionError("the connection is not in the kernel's table")
 
 
 # --- not root ---

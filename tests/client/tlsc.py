@@ -63,6 +63,7 @@ def _above(fd: int) -> int:
 
 class Tlsc:
     """One run. `peer` is our end of the connection and `peer_address` the client's, `pid` the net process.
+    `socket_link` is what /proc calls the client's end.
 
     `sock` is the client's end when the test has made the connection itself; `network` maps numbers to descriptors
     in place of the socket on 6 and 7 (an empty one leaves both closed). `launcher` is a command that execs the
@@ -96,6 +97,7 @@ class Tlsc:
             sock, self.peer = loopback()
             self.peer_address = self.peer.getpeername()
             self._sockets.append(self.peer)
+        self.socket_link = f"socket:[{os.fstat(sock.fileno()).st_ino}]"
         out, self._out = self._collected()
         err, self._err = self._collected()
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
