@@ -365,4 +365,5 @@ cdef void key_rest(Key *k) noexcept nogil:
     pages_drop(key_message, sizeof(key_message))
     pages_drop(key_reply, sizeof(key_reply))
     ring_rest(&k.ring, k.ring.head)
+    affinity_leave()
     bw_drop_stack()

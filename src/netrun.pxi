@@ -106,6 +106,7 @@ cdef void net_rest(Net *net) noexcept nogil:
     if net.message_len == 0:
         pages_drop(net_message, sizeof(net_message))
     ring_rest(&net.ring, net.filled)
+    affinity_leave()
     bw_drop_stack()
 
 cdef int64_t net_rest_until(Net *net, int64_t now, int64_t until) noexcept nogil:
@@ -147,6 +148,8 @@ cdef void net_run(Net *net) noexcept nogil:
             net.end = END_IDLE
             break
         until = net_rest_until(net, now, until)
+        if r.head + r.tail > STAY_BYTES:
+            affinity_leave()
         ring_sleeping(r, net_wants(net))
         if not net_may_move(net) and not net_finished(net):
             net_sleep(net, until)

@@ -51,6 +51,7 @@ cdef void prog_exec(char **argv, const char *refusal) noexcept nogil:
     refusal: the fatal line when it cannot be run, a format with one %s for its name.
     """
     cdef sigset_t none
+    affinity_leave()
     sigemptyset(&none)
     signal(SIGPIPE, SIG_DFL)
     signal(SIGCHLD, SIG_DFL)

@@ -6,11 +6,17 @@
 
 # ---- connections ----
 
-cdef void place_drop(Supervisor *s, int i) noexcept nogil:
-    """Close a connection that no worker has."""
-    # a child that has not closed its copy yet would keep it in the epoll
-    epoll_ctl(s.epoll, EPOLL_CTL_DEL, s.places.rows[i].fd, NULL)
+cdef void place_close(Supervisor *s, int i) noexcept nogil:
+    """Close the supervisor's descriptor of a connection."""
+    # a child that has not closed its copy yet, or a worker that has one, would keep it in the epoll
+    if s.places.rows[i].watched:
+        epoll_ctl(s.epoll, EPOLL_CTL_DEL, s.places.rows[i].fd, NULL)
     close(s.places.rows[i].fd)
+    s.places.rows[i].fd = -1
+
+cdef void place_drop(Supervisor *s, int i) noexcept nogil:
+    """End a connection that no worker has."""
+    place_close(s, i)
     place_free(&s.places, i)
 
 cdef void hand_over(Supervisor *s) noexcept nogil:
@@ -21,6 +27,7 @@ cdef void hand_over(Supervisor *s) noexcept nogil:
     cdef int i, k
     while p.ready.num and s.idle_num and p.served < s.most:
         i = p.ready.first
+        worker_prefer(s, affinity_incoming(p.rows[i].fd))
         s.idle_num -= 1
         k = s.idle[s.idle_num]
         w = &s.workers[k]
@@ -30,11 +37,8 @@ cdef void hand_over(Supervisor *s) noexcept nogil:
             kill(w.pid, SIGKILL)        # most likely it is gone; its signal follows
             s.idle_num += 1
             return
-        # the worker's copy keeps the file open, so epoll would go on watching it
-        epoll_ctl(s.epoll, EPOLL_CTL_DEL, p.rows[i].fd, NULL)
-        close(p.rows[i].fd)
+        place_close(s, i)
         close(w.sock)
-        p.rows[i].fd = -1
         w.sock = -1
         w.place = i
         place_state(p, i, PLACE_SERVED)
@@ -43,7 +47,7 @@ cdef void serve_accept(Supervisor *s, int listener) noexcept nogil:
     cdef sockaddr_storage sa
     cdef socklen_t n
     cdef uint8_t peer[PEER]
-    cdef int fd, i, k
+    cdef int fd, i, k, heard
     for k in range(ACCEPTS):
         n = sizeof(sa)
         fd = accept4(listener, <sockaddr *>&sa, &n, SOCK_CLOEXEC | SOCK_NONBLOCK)
@@ -68,12 +72,14 @@ cdef void serve_accept(Supervisor *s, int listener) noexcept nogil:
             close(fd)
             serve_refused(s, "too many connections")
             continue
-        if s.config.delayed:        # the server speaks first
+        heard = s.config.delayed    # then the server speaks first
+        if heard or (ioctl(fd, FIONREAD, &heard) == 0 and heard):
             place_state(&s.places, i, PLACE_READY)
-        else:
-            place_state(&s.places, i, PLACE_SILENT)
-            if not serve_watch(s, fd, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, TAG_PLACE, i):
-                place_drop(s, i)
+            continue
+        place_state(&s.places, i, PLACE_SILENT)
+        s.places.rows[i].watched = serve_watch(s, fd, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, TAG_PLACE, i)
+        if not s.places.rows[i].watched:
+            place_drop(s, i)
 
 cdef void place_spoke(Supervisor *s, int i, uint32_t events) noexcept nogil:
     """The first bytes, or the end, of a connection that was silent.

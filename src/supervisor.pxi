@@ -9,6 +9,7 @@ cdef enum:
     PAUSE_MS = 100          # before what failed for want of something is tried again
     KILL_MS = 4000          # after SIGTERM at the end of a drain: a worker gives its prog two seconds of that
     REAP_MS = 50
+    LOOK = 16               # idle workers, for one on the right processor
     LINE_MS = 1000          # between two lines about the same
     DESCRIPTORS = 24        # of the supervisor's own: standard ones, status, signals, epoll, words, a fork's socket pair
 
@@ -152,6 +153,16 @@ cdef void worker_free(Supervisor *s, int i) noexcept nogil:
     s.used -= 1
     s.unused[s.workers_num - s.used - 1] = i
 
+cdef void worker_prefer(Supervisor *s, int cpu) noexcept nogil:
+    """Let the next idle worker be one that stays on this processor, if there is one among the last few."""
+    cdef int last = s.idle_num - 1, k, i
+    for k in range(last, last - LOOK if last > LOOK else -1, -1):
+        i = s.idle[k]
+        if worker_word(s, i).cpu == cpu + 1:
+            s.idle[k] = s.idle[last]
+            s.idle[last] = i
+            return
+
 cdef void worker_dismiss(Supervisor *s, int i) noexcept nogil:
     """End one that is idle, and nobody else's yet, so that waiting for it is short."""
     cdef int status = 0
@@ -172,6 +183,8 @@ cdef void worker_begin(Supervisor *s, int sock, int at) noexcept nogil:
     sigemptyset(&none)
     sigprocmask(SIG_SETMASK, &none, NULL)
     setrlimit(RLIMIT_NOFILE, &s.files)
+    if not s.config.delayed:    # before STARTTLS there is nothing to take turns for
+        (<Outcome *>word).cpu = affinity_stay() + 1
     worker_main(s.config, sock, <Outcome *>word)
 
 cdef void worker_spawn(Supervisor *s) noexcept nogil:

@@ -51,6 +51,8 @@ static const bw_call bw_calls[] = {
 	{ BW_BOTH, 2, SYS_mmap, PROT_EXEC, 0 }, { BW_BOTH, 2, SYS_mprotect, PROT_EXEC, 0 },
 	/* an idle connection's memory goes back; nothing is offered for merging with other processes' pages */
 	{ BW_BOTH, 2, SYS_madvise, 0xffffffff, MADV_DONTNEED }, { BW_BOTH, 2, SYS_madvise, 0xffffffff, MADV_REMOVE },
+	/* its own affinity, once it need not stay on one processor */
+	{ BW_BOTH, 0, SYS_sched_setaffinity, 0xffffffff, 0 },
 	/* no call at all, which a tracer puts in place of one that is to fail */
 	{ BW_BOTH, 0, -1, 0, 0 },
 	/* net's descriptors and children; fcntl only for the pipe that signals prog, ioctl only for what is queued */

@@ -93,6 +93,16 @@ cdef extern from "<sys/wait.h>" nogil:
     int WEXITSTATUS(int status)
     int WTERMSIG(int status)
 
+cdef extern from "<sched.h>" nogil:
+    int CPU_SETSIZE
+    ctypedef struct cpu_set_t:
+        pass
+    void CPU_ZERO(cpu_set_t *set)
+    void CPU_SET(int cpu, cpu_set_t *set)
+    int sched_getcpu()
+    int sched_getaffinity(pid_t pid, size_t n, cpu_set_t *set)
+    int sched_setaffinity(pid_t pid, size_t n, const cpu_set_t *set)
+
 cdef extern from "<sys/prctl.h>" nogil:
     int PR_SET_NAME, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG
     int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
@@ -130,7 +140,7 @@ cdef extern from "<sys/socket.h>" nogil:
     int bind(int fd, const sockaddr *addr, socklen_t len)
     int listen(int fd, int backlog)
     int accept4(int fd, sockaddr *addr, socklen_t *len, int flags)
-    int SOCK_DGRAM, SO_REUSEADDR, SO_ACCEPTCONN, SCM_RIGHTS, IPPROTO_IPV6, IPV6_V6ONLY
+    int SOCK_DGRAM, SO_REUSEADDR, SO_ACCEPTCONN, SO_INCOMING_CPU, SCM_RIGHTS, IPPROTO_IPV6, IPV6_V6ONLY
     ssize_t sendto(int fd, const void *p, size_t n, int flags, const sockaddr *addr, socklen_t len)
     struct cmsghdr:
         size_t cmsg_len

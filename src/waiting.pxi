@@ -16,6 +16,7 @@ cdef enum:
 
 cdef struct Place:
     int fd
+    bint watched            # the supervisor's epoll has it
     int state
     uint8_t peer[PEER]
     uint8_t address[28]     # its sockaddr, for the log: a reset takes it from the socket
@@ -150,6 +151,7 @@ cdef int place_take(Places *p, int fd, const uint8_t *peer, sockaddr_storage *sa
     row = &p.rows[i]
     p.free = row.next
     row.fd = fd
+    row.watched = False
     row.accepted_ms = now
     memcpy(row.peer, peer, PEER)
     memcpy(row.address, sa, ADDRESS)

@@ -1,7 +1,8 @@
 # worker - one process of `bearwrap serve` for one connection: forked ahead of need with its prog and key, it waits for
 # a socket from the supervisor, serves it as tlswrapper does and ends. Its memory never sees another connection.
 
-cdef struct Outcome:            # what a worker tells the supervisor at its end, in a page that the two share
+cdef struct Outcome:            # what a worker tells the supervisor, in a page that the two share
+    int32_t cpu                 # before it has a connection: the processor that it stays on, plus 1; 0: any
     int32_t end                 # End
     int32_t code                # the exit code
     uint16_t version            # 0 before it was negotiated
@@ -10,7 +11,7 @@ cdef struct Outcome:            # what a worker tells the supervisor at its end,
     uint8_t alert               # that ended it, ours or the peer's
     uint8_t clear               # -n: it never came to TLS
     uint8_t resumed
-    uint8_t told                # all of the rest is there
+    uint8_t told                # it is at its end, and all of this is there
     uint64_t bytes_in           # records from Finished on, their headers included
     uint64_t bytes_out
 

@@ -23,7 +23,7 @@ from tests.procs import children
 from .listening import Serving, closed
 
 pytestmark = needs_root
-OUTCOME = struct.Struct("<iiHHBBBBB7xQQ")  # src/worker.pxi
+OUTCOME = struct.Struct("<iiiHHBBBBB3xQQ")  # src/worker.pxi
 
 
 @pytest.fixture
@@ -114,8 +114,8 @@ def words(pid: int) -> list[tuple[int, int]]:
 
 def outcome(**more: int) -> bytes:
     """What a worker says at its end; a good one by default."""
-    fields = {"end": 1, "code": 0, "version": 0x303, "suite": 0xCCA9, "established": 1, "alert": 0, "clear": 0,
-              "resumed": 0, "told": 1, "bytes_in": 10, "bytes_out": 10} | more  # fmt: skip
+    fields = {"cpu": 0, "end": 1, "code": 0, "version": 0x303, "suite": 0xCCA9, "established": 1, "alert": 0,
+              "clear": 0, "resumed": 0, "told": 1, "bytes_in": 10, "bytes_out": 10} | more  # fmt: skip
     return OUTCOME.pack(*fields.values())
 
 

@@ -1,0 +1,37 @@
+# affinity - a connection's three processes on one processor while the handshake lasts, the one that its packets come to.
+#
+# They take turns then, so they gain nothing from two; and a process that has run on two processors makes each of them
+# forget its memory when it ends, by interrupts that the other waits for. Under load that is a twentieth of a
+# connection's time. What moves many bytes, or rests, is free to run anywhere again, and so is prog from its exec on.
+
+cdef enum:
+    STAY_BYTES = 65536      # of a connection, both ways
+
+cdef struct Affinity:
+    bint staying
+    cpu_set_t before        # where this process may run otherwise
+
+cdef Affinity affinity
+
+cdef int affinity_stay() noexcept nogil:
+    """Stay on the processor that this process runs on, with the children to come; its number, -1 when it cannot be."""
+    cdef cpu_set_t one
+    cdef int cpu = sched_getcpu()
+    if not 0 <= cpu < CPU_SETSIZE or sched_getaffinity(0, sizeof(cpu_set_t), &affinity.before) < 0:
+        return -1
+    CPU_ZERO(&one)
+    CPU_SET(cpu, &one)
+    affinity.staying = sched_setaffinity(0, sizeof(cpu_set_t), &one) == 0
+    return cpu if affinity.staying else -1
+
+cdef void affinity_leave() noexcept nogil:
+    """Run anywhere again, if this process stayed."""
+    if affinity.staying:
+        affinity.staying = False
+        sched_setaffinity(0, sizeof(cpu_set_t), &affinity.before)
+
+cdef int affinity_incoming(int sock) noexcept nogil:
+    """The processor that took a socket's last packet (SO_INCOMING_CPU, socket(7)), -1 when the kernel does not say."""
+    cdef int cpu = -1
+    cdef socklen_t n = sizeof(cpu)
+    return cpu if getsockopt(sock, SOL_SOCKET, SO_INCOMING_CPU, &cpu, &n) == 0 else -1
