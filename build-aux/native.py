@@ -64,6 +64,8 @@ def cflags(variant: Variant) -> list[str]:
         # Sections let the launcher's link drop what no program reaches.
         flags += ["-O2", "-DNDEBUG", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2", "-ffunction-sections",
                   "-fdata-sections"]
+        # A fork copies the pages of the stack that its two sides write: no frame holds the buffers of what it calls.
+        flags += ["-fconserve-stack"] if cbuild.accepts("-fconserve-stack") else []
     if variant.system:
         # Debian keeps the headers in a folder of their own.
         flags += ["-DBEARWRAP_SYSTEM_BEARSSL=1", "-I/usr/include/bearssl"]

@@ -7,28 +7,33 @@
 cdef enum:
     STAY_BYTES = 65536      # of a connection, both ways
 
-cdef struct Affinity:
-    bint staying
-    cpu_set_t before        # where this process may run otherwise
-
-cdef Affinity affinity
+cdef extern from * nogil:
+    """
+    /* Thread-local for the reason that log_process is. */
+    static __thread cpu_set_t affinity_before; /* where this process may run otherwise */
+    static __thread int affinity_staying;
+    """
+    cpu_set_t affinity_before
+    bint affinity_staying
 
 cdef int affinity_stay() noexcept nogil:
     """Stay on the processor that this process runs on, with the children to come; its number, -1 when it cannot be."""
+    global affinity_staying
     cdef cpu_set_t one
     cdef int cpu = sched_getcpu()
-    if not 0 <= cpu < CPU_SETSIZE or sched_getaffinity(0, sizeof(cpu_set_t), &affinity.before) < 0:
+    if not 0 <= cpu < CPU_SETSIZE or sched_getaffinity(0, sizeof(cpu_set_t), &affinity_before) < 0:
         return -1
     CPU_ZERO(&one)
     CPU_SET(cpu, &one)
-    affinity.staying = sched_setaffinity(0, sizeof(cpu_set_t), &one) == 0
-    return cpu if affinity.staying else -1
+    affinity_staying = sched_setaffinity(0, sizeof(cpu_set_t), &one) == 0
+    return cpu if affinity_staying else -1
 
 cdef void affinity_leave() noexcept nogil:
     """Run anywhere again, if this process stayed."""
-    if affinity.staying:
-        affinity.staying = False
-        sched_setaffinity(0, sizeof(cpu_set_t), &affinity.before)
+    global affinity_staying
+    if affinity_staying:
+        affinity_staying = False
+        sched_setaffinity(0, sizeof(cpu_set_t), &affinity_before)
 
 cdef int affinity_incoming(int sock) noexcept nogil:
     """The processor that took a socket's last packet (SO_INCOMING_CPU, socket(7)), -1 when the kernel does not say."""

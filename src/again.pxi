@@ -76,7 +76,6 @@ cdef int again_settings() noexcept nogil:
 
 cdef int listener_again() noexcept nogil:
     """After the exec: serve until the end; its exit code, -1 when this is no such start."""
-    cdef Supervisor s
     cdef Listening *l = &settings_message.listening
     cdef int i, fd = again_settings()
     cdef ssize_t n
@@ -91,8 +90,7 @@ cdef int listener_again() noexcept nogil:
     if l.status >= 0:
         fcntl(l.status, F_SETFD, FD_CLOEXEC)
     prctl(PR_SET_NAME, <unsigned long><const char *>"bearwrap", 0, 0, 0)
-    supervisor_take(&s, &settings_message.config, l)
-    return serve_run(&s)
+    return serve_run(&settings_message.config, l)
 
 cdef public int bw_listener(int argc, char **argv) noexcept nogil:
     """The listener's only call: its exit code, -1 when nobody has left it settings."""

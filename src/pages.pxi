@@ -14,8 +14,16 @@ cdef extern from *:
         char *top = (char *)((uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)4095) - 4096;
         if (madvise(top - 131072, 131072, MADV_DONTNEED)) { /* less stack than that: what there is of it is gone */ }
     }
+    /* Let the frames of what the caller calls begin at the end of a page: a fork copies each page of the stack that its
+       parent or child writes, so those who fork should lie in one. */
+    #define bw_stack_page() do { \\
+        char *bw_at = alloca(16); \\
+        bw_at = alloca(((uintptr_t)bw_at & 4095) | 16); \\
+        __asm__ volatile ("" : : "r"(bw_at) : "memory"); \\
+    } while (0)
     """
     void bw_drop_stack() nogil
+    void bw_stack_page() nogil
 
 cdef void pages_drop(void *p, size_t n) noexcept nogil:
     """Give the whole pages in a range of private memory back."""

@@ -1,12 +1,16 @@
 # ring - the shared mapping between net and key: two one-way byte rings of whole TLS records, ciphertext only.
 #
-# Layout: [net's page][inbound data][key's page][outbound data]; the first half is written by net alone and the
-# second by key alone, each maps the other's read-only. A cursor counts bytes for ever and has one writer. A reader
+# Layout: [net's cursors][inbound data][key's cursors][outbound data]; the first half is written by net alone and the
+# second by key alone, each maps the other's read-only. Data begin in the page of the cursors: a short connection needs
+# no other. A cursor counts bytes for ever and has one writer. A reader
 # takes the other side's cursor once a pass, with acquire order, and a difference above the size is fatal.
 #
 # Waking: a side that is about to sleep says in `wants` how much free room it waits for and makes its `sleeps` odd, and
 # even when it runs again. The other side writes to its eventfd only when it reads an odd value it has not yet answered
 # and has produced something or freed that much: many records, one wake-up, and none for what nobody waits for.
+
+cdef enum:
+    RING_DATA = 64          # where the data of a half begin: behind the cursors, a cache line of their own
 
 cdef struct RingPage:
     uint64_t head           # bytes produced into the half this page belongs to
@@ -40,9 +44,9 @@ cdef bint ring_side(Ring *r, uint8_t *base, bint is_key, int wake_fd) noexcept n
         other = swap
     memset(r, 0, sizeof(Ring))
     r.mine = <RingPage *>base
-    r.out = base + PAGE
+    r.out = base + RING_DATA
     r.theirs = <RingPage *>other
-    r.in_ = other + PAGE
+    r.in_ = other + RING_DATA
     r.wake_fd = wake_fd
     return mprotect(other, PAGE + RING_SIZE, PROT_READ) == 0
 
@@ -85,10 +89,10 @@ cdef void ring_sleeping(Ring *r, size_t wants) noexcept nogil:
     bw_fence()
 
 cdef void ring_rest(Ring *r, uint64_t filled) noexcept nogil:
-    """Give the pages of our half back, for both sides, unless something of what was `filled` into it is still to be
+    """Give the pages of our half but the first back, for both sides, unless something of what was `filled` into it is still to be
     read. Only this frees shared memory (madvise(2)): MADV_DONTNEED would merely forget where it is."""
     if bw_load_u64(&r.theirs.tail) == filled:
-        madvise(r.out, RING_SIZE, MADV_REMOVE)
+        madvise(<uint8_t *>r.mine + PAGE, RING_SIZE, MADV_REMOVE)
 
 cdef void ring_awake(Ring *r) noexcept nogil:
     if r.mine.sleeps & 1:

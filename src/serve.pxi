@@ -355,10 +355,15 @@ cdef int serve_loop(Supervisor *s) noexcept nogil:
         for i in range(n):
             serve_event(s, events[i].data.u64, events[i].events)
 
-cdef int serve_run(Supervisor *s) noexcept nogil:
+cdef int serve_run(Config *config, Listening *l) noexcept nogil:
     """Serve until SIGTERM or SIGINT, then remove the sockets that were made; the exit code."""
-    cdef int code = serve_loop(s)
-    cdef int i
+    cdef Supervisor *s = supervisor_new(config, l)
+    cdef int i, code
+    if s == NULL:
+        log_fatal("unable to start the listener", errno)
+        return 111
+    bw_stack_page()
+    code = serve_loop(s)
     for i in range(s.sockets_num):
         socket_remove(&s.sockets[i])
     return code

@@ -16,7 +16,6 @@ def remove_socket(bytes path, uint64_t device, uint64_t inode):
 def serve(listening):
     cdef Config config
     cdef Listening l
-    cdef Supervisor s
     cdef char **argv = config_read(listening.wrapper, &config)
     cdef int i, code
     memset(&l, 0, sizeof(l))
@@ -46,7 +45,6 @@ def serve(listening):
             log_fatal("unable to start the listener", errno)
             code = 111
         else:
-            supervisor_take(&s, &config, &l)
-            code = serve_run(&s)
+            code = serve_run(&config, &l)
     free(argv)
     return code

@@ -85,8 +85,11 @@ cdef struct Supervisor:
     SocketPath *sockets     # to remove at the end
     int sockets_num
 
-cdef void supervisor_take(Supervisor *s, Config *config, Listening *l) noexcept nogil:
-    memset(s, 0, sizeof(Supervisor))
+cdef Supervisor *supervisor_new(Config *config, Listening *l) noexcept nogil:
+    """Where no child has it, so that none pays for it or learns from it; NULL without memory."""
+    cdef Supervisor *s = <Supervisor *>pages_unforked(sizeof(Supervisor))
+    if s == NULL:
+        return NULL
     s.config = config
     memcpy(s.listeners, l.listeners, sizeof(s.listeners))
     s.listeners_num = l.listeners_num
@@ -100,6 +103,7 @@ cdef void supervisor_take(Supervisor *s, Config *config, Listening *l) noexcept 
     s.watchdog_ms = l.watchdog_ms
     s.sockets = l.sockets
     s.sockets_num = l.sockets_num
+    return s
 
 cdef bint serve_watch(Supervisor *s, int fd, uint32_t events, int tag, int index) noexcept nogil:
     cdef epoll_event ev
@@ -170,10 +174,10 @@ cdef void worker_dismiss(Supervisor *s, int i) noexcept nogil:
     waitpid(s.workers[i].pid, &status, 0)
     worker_free(s, i)
 
-cdef void worker_begin(Supervisor *s, int sock, int at) noexcept nogil:
+cdef void worker_begin(Config *config, const rlimit *files, int sock, int words_fd, int at) noexcept nogil:
     """The child: what is the supervisor's alone goes, then it is a worker; never returns."""
     cdef sigset_t none
-    cdef void *word = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, s.words_fd, <off_t>at * PAGE)
+    cdef void *word = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, words_fd, <off_t>at * PAGE)
     if word == MAP_FAILED or madvise(word, PAGE, MADV_DONTFORK) < 0:
         _exit(111)
     close_inherited(&sock, 1)
@@ -182,14 +186,17 @@ cdef void worker_begin(Supervisor *s, int sock, int at) noexcept nogil:
     signal(SIGHUP, SIG_IGN)     # before it is unblocked: one for the supervisor may be meant for all
     sigemptyset(&none)
     sigprocmask(SIG_SETMASK, &none, NULL)
-    setrlimit(RLIMIT_NOFILE, &s.files)
-    if not s.config.delayed:    # before STARTTLS there is nothing to take turns for
+    setrlimit(RLIMIT_NOFILE, files)
+    if not config.delayed:    # before STARTTLS there is nothing to take turns for
         (<Outcome *>word).cpu = affinity_stay() + 1
-    worker_main(s.config, sock, <Outcome *>word)
+    worker_main(config, sock, <Outcome *>word)
 
 cdef void worker_spawn(Supervisor *s) noexcept nogil:
     """Fork a worker that waits for its connection; the caller has seen that one is free."""
     cdef int pair[2]
+    cdef Config *config = s.config          # the child has no *s
+    cdef rlimit files = s.files
+    cdef int words_fd = s.words_fd
     cdef int at = s.unused[s.workers_num - s.used - 1]
     cdef Worker *w = &s.workers[at]
     cdef pid_t pid
@@ -198,7 +205,7 @@ cdef void worker_spawn(Supervisor *s) noexcept nogil:
         return
     pid = bw_fork()
     if pid == 0:
-        worker_begin(s, pair[1], at)
+        worker_begin(config, &files, pair[1], words_fd, at)
     close(pair[1])
     if pid < 0:
         close(pair[0])

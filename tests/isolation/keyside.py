@@ -43,6 +43,7 @@ STATES = (
     "requested13", "chain-good13", "verified13", "finished13",
 )  # fmt: skip
 PAGE = 4096
+RING_DATA = 64  # of a half: where its data begin
 MESSAGE_ROOM = 1 << 17
 RSA_BIT, EC_BIT = 1 << 1, 1 << 2  # of `load`: the key types that the client can use
 ADDRESSES = b"".join(vec(1, text) for text in (b"192.0.2.1", b"1024", b"192.0.2.2", b"443"))
@@ -235,7 +236,7 @@ class KeyProcess:
 
     def sealed(self) -> bytes:
         """What key has put into the ring, once round at most."""
-        at = self.half + PAGE
+        at = self.half + RING_DATA
         return bytes(self.ring[at : at + self.sealed_head()])
 
     def publish(self, head: int) -> None:
@@ -247,7 +248,7 @@ class KeyProcess:
         """Put bytes into the inbound half as net does."""
         size = self.half - PAGE
         for byte in record:
-            self.ring[PAGE + self.produced % size] = byte
+            self.ring[RING_DATA + self.produced % size] = byte
             self.produced += 1
         if publish:
             self.publish(self.produced)
