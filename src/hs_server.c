@@ -40,6 +40,9 @@ draw_random(br_hmac_drbg_context *rng, void *out, size_t len)
  * The engine keeps the second byte of pairs (8, n), RSA-PSS among them, as bit 16 + n of its hashes, but takes suites
  * with RSA only with a hash for PKCS#1. For a client of RSA-PSS alone it is given SHA-1: server_algorithm of
  * engineserver.pxi never takes that where there is RSA-PSS.
+ *
+ * By then the list of common suites is there, too, always from its first place on. The second, if empty, gets the same
+ * suite: what 0 is the engine would look for in all of its table, 1,200 steps.
  */
 static const br_hash_class *
 find_hash(const br_multihash_context *mc, int id)
@@ -54,6 +57,9 @@ find_hash(const br_multihash_context *mc, int id)
 		sc->hashes |= 0x0404;
 	} else if (!(sc->hashes & 0xFF) && (sc->hashes & BW_PSS_BITS)) {
 		sc->hashes |= 1 << br_sha1_ID;
+	}
+	if (sc->client_suites[1][0] == 0) {
+		sc->client_suites[1][0] = sc->client_suites[0][0];
 	}
 	return id >= br_md5_ID && id <= br_sha512_ID ? all[id - 1] : NULL;
 }
