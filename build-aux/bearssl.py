@@ -12,11 +12,15 @@ import sys
 from pathlib import Path
 
 import cbuild
+import suitetable
 
 ROOT = Path(__file__).resolve().parent.parent
 VENDOR = ROOT / "vendor" / "bearssl"
 SOURCE = VENDOR / "source"
 WEAK = ROOT / "src" / "weak.h"
+# Compiled from a copy below build/ whose table of suites is in another order: the two handshakes.
+REORDERED = ("src/ssl/ssl_hs_server.c", "src/ssl/ssl_hs_client.c")
+COPIES = ROOT / "build" / "reordered"
 
 # BearSSL does its own bounds work and is constant-time by construction; -O2 is what its own build uses.
 # Sections let a link drop what nobody reaches, and order.py put together what a connection runs.
@@ -29,9 +33,17 @@ def lock() -> dict:
 
 
 def fetch() -> None:
-    """Make sure the source is there; raises BuildError, after fetch.py said why, if it cannot be had."""
+    """Make sure the source and the copies are there; raises BuildError, after fetch.py said why, if they cannot be."""
     if subprocess.run([sys.executable, str(VENDOR / "fetch.py")], stdout=sys.stderr, check=False).returncode:
         raise cbuild.BuildError("BearSSL's source is not there")
+    places = suitetable.preference((ROOT / "src" / "tables.h").read_text())
+    for name in REORDERED:
+        cbuild.write_if_changed(text_of(name), suitetable.reorder((SOURCE / name).read_text(), places))
+
+
+def text_of(name: str) -> Path:
+    """What is compiled for a file of BearSSL's: it, or its copy."""
+    return (COPIES if name in REORDERED else SOURCE) / name
 
 
 def version() -> str:
@@ -41,8 +53,9 @@ def version() -> str:
 
 def includes() -> list[str]:
     """Preprocessor flags: public headers, src/ for inner.h, the folder of what src/hs_server.c includes."""
-    folders = [*lock()["include_dirs"], *(str(Path(name).parent) for name in lock()["included_by_shim"])]
-    return [f"-I{SOURCE / name}" for name in folders]
+    folders = [SOURCE / name for name in lock()["include_dirs"]]
+    folders += [text_of(name).parent for name in lock()["included_by_shim"]]
+    return [f"-I{folder}" for folder in folders]
 
 
 def library(folder: Path, flags: list[str]) -> Path:
@@ -51,7 +64,7 @@ def library(folder: Path, flags: list[str]) -> Path:
     pairs = []
     for name in lock()["compiled"]:
         # BearSSL's file names are unique over all its folders; a flat folder keeps `ar` members unique too.
-        pairs.append((SOURCE / name, folder / (Path(name).stem + ".o")))
+        pairs.append((text_of(name), folder / (Path(name).stem + ".o")))
     count = cbuild.compile_all(pairs, [*FLAGS, "-include", str(WEAK), *flags, *includes()])
     if count:
         print(f"bearssl: compiled {count} files", file=sys.stderr, flush=True)
