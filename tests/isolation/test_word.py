@@ -57,7 +57,7 @@ def test_input_right_behind_the_word(certs: Certs, version: ssl.TLSVersion, size
     """A prog that is slow to read its word finds the program's input behind it, whole."""
     text = os.urandom(size)
     with Wrapped(["-vv", "-f", str(certs.server("p256"))], ["cat"], program=OURS) as wrapped:
-        _, _, prog = ready(wrapped)
+        prog = reading(ready(wrapped)[2])
         (stdin,) = ends(prog, "r").values()
         os.kill(prog, signal.SIGSTOP)
         tls = wrapped.tls(client_context(minimum=version, maximum=version))
