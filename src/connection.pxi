@@ -3,7 +3,7 @@
 cdef struct Pipes:
     int to_prog[2]          # prog's stdin
     int from_prog[2]        # prog's stdout
-    int go[2]               # key's word to prog
+    int go[2]               # key's word to prog; the same pipe as to_prog but with -n, where net writes there first
     int port[2]             # the key port: net's end, key's end
     int control[2]          # -n: prog's descriptor 5 is the write end
     int ack[2]              # -n: prog's descriptor 6 is the read end
@@ -29,10 +29,11 @@ cdef bint control_free(int fd, const char *what) noexcept nogil:
 cdef bint prog_pipes(Pipes *p, bint delayed) noexcept nogil:
     """What prog has an end of; the rest is not there yet."""
     memset(p, 255, sizeof(Pipes))           # -1: not there
-    if delayed and (pipe2(p.control, O_CLOEXEC) < 0 or pipe2(p.ack, O_CLOEXEC) < 0 or not above(&p.control[1])
-                    or not above(&p.ack[0])):
+    if pipe2(p.to_prog, O_CLOEXEC) < 0 or pipe2(p.from_prog, O_CLOEXEC) < 0:
         return False
-    return pipe2(p.to_prog, O_CLOEXEC) == 0 and pipe2(p.from_prog, O_CLOEXEC) == 0 and pipe2(p.go, O_CLOEXEC) == 0
+    memcpy(p.go, p.to_prog, sizeof(p.go))
+    return not delayed or (pipe2(p.go, O_CLOEXEC) == 0 and pipe2(p.control, O_CLOEXEC) == 0
+                           and pipe2(p.ack, O_CLOEXEC) == 0 and above(&p.control[1]) and above(&p.ack[0]))
 
 cdef bint key_pipes(Pipes *p) noexcept nogil:
     """What net and key share."""
@@ -115,9 +116,10 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p, int supervisor) no
         p.network[1] = config.client.write_fd
     prog = bw_fork()
     if prog == 0:
-        close(p.to_prog[1])
-        close(p.from_prog[0])
         close(p.go[1])
+        close(p.from_prog[0])
+        if config.delayed:
+            close(p.to_prog[1])
         close_network(config)
         if supervisor >= 0:
             close(supervisor)
@@ -131,8 +133,6 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p, int supervisor) no
     if config.delayed:
         close(p.control[1])
         close(p.ack[0])
-    else:
-        close(p.to_prog[0])
     if supervisor < 0:                      # a worker has inherited none
         close_inherited(<const int *>p, <int>(sizeof(Pipes) // sizeof(int)))    # nothing but descriptors
     ring = ring_map()
@@ -158,7 +158,6 @@ cdef bint connection_fork(Config *config, Net *net, Pipes *p, int supervisor) no
     close(p.go[1])
     close(p.port[1])
     if not config.delayed:
-        close(p.to_prog[1])
         close(p.from_prog[0])
     close_standard(config)
     log_as("net")

@@ -22,7 +22,7 @@ cdef struct Server13Key:        # a server's in TLS 1.3, see keyserver13.pxi
 cdef struct Key:
     Config *config
     int port
-    int go                      # write end of the pipe on which prog waits
+    int go                      # write end of the pipe on which prog waits, its stdin but with -n; -1 once told
     int state                   # BW_START ...
     bint refused                # the peer's Finished did not open: nothing but an alert may follow
     Ring ring
@@ -250,5 +250,6 @@ cdef void key_go(Key *k, const uint8_t *addresses, size_t n) noexcept nogil:
     put_uint(m, <uint32_t>used, 2)
     if write(k.go, m, used) != <ssize_t>used:
         key_end()
-    close(k.go)
+    if k.config.delayed:
+        close(k.go)
     k.go = -1

@@ -1,7 +1,8 @@
 # prog - the process that becomes the wrapped program: it waits for key's word, drops privileges and execs.
 #
 # The word is one message on a pipe that only key can write: total length, then one length-prefixed field for the
-# account and one for each variable below. EOF instead of it means that the handshake failed: prog never runs.
+# account and one for each variable below. EOF instead of it means that the handshake failed: prog never runs. The pipe
+# is the program's stdin, so no byte behind the word is read here; but with -n net writes there before key does.
 
 cdef enum:
     GO_VARIABLES = 10

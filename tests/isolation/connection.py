@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.certs import Certs
-from tests.harness import LIMIT_S, OURS, ROOT, Program, Wrapped, missing_peer
+from tests.harness import LIMIT_S, OURS, ROOT, Deadline, Program, Wrapped, missing_peer
 from tests.wire.messages import Hello
 from tests.wire.names import GROUP_OPTIONS, TLS12, VERSION_NAMES, VERSION_OPTIONS, Group, suite_for
 
@@ -60,4 +62,15 @@ def ready(wrapped: Wrapped) -> tuple[int, int, int]:
     return found.net, found.key, found.prog
 
 
-__all__ = ["HOOKED", "OURS", "Shape", "has_aes", "hooked", "ready"]
+def reading(pid: int) -> int:
+    """The pid, once the process waits for a message or an event: right after its fork it still holds everything."""
+    deadline = Deadline(LIMIT_S)
+    while not deadline.over():
+        number = Path(f"/proc/{pid}/syscall").read_text().split()[0]
+        if number in ("0", "232", "63", "22"):  # read and epoll_wait on x86-64 and arm64
+            return pid
+        os.sched_yield()
+    raise TimeoutError(f"process {pid} never waited")
+
+
+__all__ = ["HOOKED", "OURS", "Shape", "has_aes", "hooked", "reading", "ready"]

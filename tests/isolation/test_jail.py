@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.certs import Certs
-from tests.harness import LIMIT_S, OURS, Deadline, Mailbox, Wrapped, needs_root, proc_status, read_exactly
+from tests.harness import OURS, Mailbox, Wrapped, needs_root, proc_status, read_exactly
 
-from .connection import ready
+from .connection import reading, ready
 from .descriptors import Descriptor, census, descriptors
 
 pytestmark = needs_root
@@ -29,7 +29,6 @@ EVENTFD, EPOLL, SIGNALFD = ("eventfd", "rw"), ("eventpoll", "rw"), ("signalfd", 
 NET_HOLDS = Counter({SOCKET: 3, PIPE_W: 2, PIPE_R: 1, SIGNALFD: 1, EPOLL: 1, EVENTFD: 2})
 # the port; stderr and prog's stdin; prog's stdout; both wake-ups
 KEY_HOLDS = Counter({SOCKET: 1, PIPE_W: 2, PIPE_R: 1, EPOLL: 1, EVENTFD: 2})
-WORD = Counter({PIPE_W: 1})  # the pipe on which prog waits for key's word
 
 
 @pytest.fixture(params=["own uids", "-j nobody"])
@@ -147,27 +146,16 @@ def test_descriptors_at_work(certs: Certs, account: str | None, jail: Path) -> N
             assert not [str(fd) for fd in found.values() if fd.target.startswith("/")], "an open file"
 
 
-def reading(pid: int) -> int:
-    """The pid, once the process waits for a message or an event: right after its fork it still holds everything."""
-    deadline = Deadline(LIMIT_S)
-    while not deadline.over():
-        number = Path(f"/proc/{pid}/syscall").read_text().split()[0]
-        if number in ("0", "232", "63", "22"):  # read and epoll_wait on x86-64 and arm64
-            return pid
-        os.sched_yield()
-    raise TimeoutError(f"process {pid} never waited")
-
-
 def test_descriptors_while_waiting(certs: Certs, jail: Path) -> None:
-    """Before the handshake: key has the pipe for its word to prog beside, and nobody but net the socket."""
+    """Before the handshake: prog waits on its stdin, which is key's alone, and nobody but net has the socket."""
     with Wrapped(options(certs, None, jail), ["cat"], program=OURS) as wrapped:
         net, key, prog = map(descriptors, map(reading, ready(wrapped)))
         assert census(net) == NET_HOLDS, list(map(str, net.values()))
-        assert census(key) == KEY_HOLDS + WORD, list(map(str, key.values()))
+        assert census(key) == KEY_HOLDS, list(map(str, key.values()))
         assert net[0].target not in targets(key, "socket") | targets(prog, "socket")
         reads, writes = ({fd.target for fd in prog.values() if fd.mode == mode and fd.kind == "pipe"} for mode in "rw")
-        assert len(reads) == 2 and reads <= targets(key, "pipe"), "stdin, and the pipe on which prog waits"
-        assert not reads & writes, "prog holds a pipe on which it waits open itself"
+        assert len(reads) == 1 and reads <= targets(key, "pipe")
+        assert not reads & writes, "prog holds the pipe on which it waits open itself"
         assert not reads & targets(net, "pipe"), "net could start prog, or write to it"
 
 
