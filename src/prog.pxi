@@ -19,7 +19,14 @@ cdef const char *go_variable(int i) noexcept nogil:
     if i == 6: return "SSL_TLS_SNI_SERVERNAME"
     if i == 7: return "SSL_PEER_CERT_HASH"
     if i == 8: return "SSL_PEER_CERT_SUBJECT"
-    return "SSL_ALPN"
+    if i == 9: return "SSL_ALPN"
+    return "LOG_ID"         # not of the word: a worker's own
+
+cdef bint go_given(Config *config, int i) noexcept nogil:
+    """A UCSPI client has told prog who talks to whom; a TLS client has no ALPN."""
+    if i == GO_VARIABLES:
+        return config.listening
+    return config.client == NULL or GO_ADDRESSES <= i < GO_VARIABLES - 1
 
 cdef size_t go_field(uint8_t *p, const char *text) noexcept nogil:
     cdef size_t n = strlen(text)
@@ -46,7 +53,54 @@ cdef void prog_drop(const char *account) noexcept nogil:
     setenv("USER", pw.pw_name, 1)
     setenv("LOGNAME", pw.pw_name, 1)
 
-cdef void prog_exec(char **argv, const char *refusal) noexcept nogil:
+cdef bint prog_variable(Config *config, const char *entry) noexcept nogil:
+    """Whether key's word, or we, have another value for this entry of the environment, or none."""
+    cdef size_t n
+    cdef int i
+    for i in range(GO_VARIABLES + 1):
+        n = strlen(go_variable(i))
+        if go_given(config, i) and strncmp(entry, go_variable(i), n) == 0 and entry[n] == c'=':
+            return True
+    return False
+
+cdef char *variable_write(char *at, const char *name, const void *value, size_t n) noexcept nogil:
+    """NAME=value; behind it."""
+    cdef size_t k = strlen(name)
+    memcpy(at, name, k)
+    at[k] = c'='
+    memcpy(at + k + 1, value, n)
+    at[k + 1 + n] = 0
+    return at + k + n + 2
+
+cdef void prog_environment(Config *config, Cursor *c, char **list, char *text) noexcept nogil:
+    """The environment with the variables of key's word.
+
+    list has room for all of both, text for the word and the names. Not setenv(3), whose memory would be four pages that
+    the fork has to copy.
+    """
+    cdef char **old = environ
+    cdef Cursor field
+    cdef int i
+    while old[0] != NULL:
+        if not prog_variable(config, old[0]):
+            list[0] = old[0]
+            list += 1
+        old += 1
+    for i in range(GO_VARIABLES):
+        field = take_vector(c, 2)
+        if c.bad:
+            _exit(111)
+        if field.left and go_given(config, i):
+            list[0] = text
+            list += 1
+            text = variable_write(text, go_variable(i), field.p, field.left)
+    if config.listening:
+        list[0] = text
+        list += 1
+        variable_write(text, go_variable(GO_VARIABLES), log_state.id, strlen(log_state.id))
+    list[0] = NULL
+
+cdef void prog_exec(char **argv, char **variables, const char *refusal) noexcept nogil:
     """Become the program, with default signals and none blocked; never returns.
 
     refusal: the fatal line when it cannot be run, a format with one %s for its name.
@@ -59,18 +113,19 @@ cdef void prog_exec(char **argv, const char *refusal) noexcept nogil:
     signal(SIGTERM, SIG_DFL)
     signal(SIGALRM, SIG_DFL)
     sigprocmask(SIG_SETMASK, &none, NULL)
-    execvp(argv[0], argv)
+    execvpe(argv[0], argv, variables)
     prog_refuse(refusal, argv[0], errno)
 
 cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd, int control, int ack) noexcept nogil:
     """The prog process, from its fork to exec; never returns. control and ack become 5 and 6 with -n."""
-    cdef uint8_t m[2048]
-    cdef char text[1024]
+    cdef uint8_t m[GO_MAX]
+    cdef char text[GO_MAX + 256]        # the account, then the variables
+    cdef char **variables
+    cdef size_t entries = 0
     cdef Cursor c, field
     cdef ssize_t n = -1
     cdef size_t have = 0, want = 2
     cdef bint account
-    cdef int i
     log_as("prog")
     while have < want:
         n = read(go, m + have, want - have)
@@ -94,27 +149,18 @@ cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd, int con
         _exit(111)              # -U without a user: never as the one who started us, whatever key says
     if account:
         prog_drop(text)
-    for i in range(GO_VARIABLES):
-        field = take_vector(&c, 2)
-        if c.bad or field.left >= sizeof(text):
-            _exit(111)
-        if config.client != NULL and (i < GO_ADDRESSES or i == GO_VARIABLES - 1):
-            continue            # a UCSPI client has told prog; a TLS client has no ALPN
-        memcpy(text, field.p, field.left)
-        text[field.left] = 0
-        if field.left:
-            setenv(go_variable(i), text, 1)
-        else:
-            unsetenv(go_variable(i))
     if config.account != NULL:
         prog_drop(config.account)
+    while environ[entries] != NULL:
+        entries += 1
+    variables = <char **>alloca((entries + GO_VARIABLES + 2) * sizeof(char *))
+    prog_environment(config, &c, variables, text)
     if config.listening:
         signal(SIGHUP, SIG_DFL)         # which only its worker ignores
-        setenv("LOG_ID", log_state.id, 1)
     if config.client != NULL:
         dup2(stdin_fd, config.client.read_fd)
         dup2(stdout_fd, config.client.write_fd)
-        prog_exec(config.argv, "unable to spawn %.512s")
+        prog_exec(config.argv, variables, "unable to spawn %.512s")
     dup2(stdin_fd, 0)
     dup2(stdout_fd, 1)
     if config.delayed:
@@ -123,4 +169,4 @@ cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd, int con
     else:
         close(5)
         close(6)
-    prog_exec(config.argv, "unable to run %.512s")
+    prog_exec(config.argv, variables, "unable to run %.512s")

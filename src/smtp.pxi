@@ -166,7 +166,7 @@ cdef void smtp_prog_main(char **argv, const char *account, int go, int stdin_fd,
     dup2(stdout_fd, 1)
     close(SMTP_CONTROL)
     close(SMTP_ACK)
-    prog_exec(argv, "unable to run %.512s")
+    prog_exec(argv, environ, "unable to run %.512s")
 
 cdef int smtp_signals(int signo) noexcept nogil:
     cdef sigset_t one

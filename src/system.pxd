@@ -259,7 +259,8 @@ cdef extern from "<unistd.h>" nogil:
     int chroot(const char *path)
     int setuid(uid_t uid)
     int setgid(gid_t gid)
-    int execvp(const char *file, char **argv)
+    int execvpe(const char *file, char **argv, char **variables)
+    char **environ
     int execv(const char *file, char **argv)
 
 cdef extern from "<grp.h>" nogil:
@@ -279,6 +280,9 @@ cdef extern from "<stdlib.h>" nogil:
     int setenv(const char *name, const char *value, int overwrite)
     int unsetenv(const char *name)
     char *getenv(const char *name)
+
+cdef extern from "<alloca.h>" nogil:
+    void *alloca(size_t n)
 
 cdef extern from "<string.h>" nogil:
     char *strerror(int number)
