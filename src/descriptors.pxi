@@ -14,8 +14,8 @@ cdef bint watch(int epoll, int fd, uint32_t events, uint32_t tag) noexcept nogil
     return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev) == 0 or errno == EPERM
 
 cdef bint nonblocking(int fd) noexcept nogil:
-    cdef int flags = fcntl(fd, F_GETFL)
-    return flags >= 0 and (flags & O_NONBLOCK or fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0)
+    cdef int yes = 1
+    return ioctl(fd, FIONBIO, &yes) == 0        # one call, where fcntl(2) needs the old flags
 
 cdef bint standard_descriptors(bint connection) noexcept nogil:
     """First of all: 0, 1 and 2 are open, so that none becomes the number of a descriptor of ours.

@@ -33,8 +33,8 @@ cdef int read_all(const char *path, uint8_t **text, size_t *len) noexcept nogil:
         if st.st_size > PEM_MAX:
             err = EFBIG
         else:
-            room = <size_t>st.st_size + 1
-            p = <uint8_t *>malloc(room)
+            room = <size_t>st.st_size
+            p = <uint8_t *>malloc(room + 1)
             if p == NULL:
                 err = ENOMEM
             while err == 0 and n < room:

@@ -13,7 +13,7 @@ cdef struct KeyRun:
     int epoll
     int prog_in                 # write end of prog's stdin, -1 once closed
     int prog_out                # read end of prog's stdout, -1 once closed
-    bint port_ready             # edge-triggered: true until a read says EAGAIN
+    bint port_ready             # edge-triggered: true from an event until a read says EAGAIN
     bint in_ready
     bint out_ready
     bint out_hangup             # prog's stdout is closed, what it wrote may still be in the pipe
@@ -48,8 +48,6 @@ cdef bint key_loop_prepare(Key *k, int wake, int prog_in, int prog_out) noexcept
     r.prog_in = prog_in
     r.prog_out = prog_out
     r.in_ready = True
-    r.out_ready = True
-    r.port_ready = True
     r.first = FIRST_BYTES
     r.epoll = epoll_create1(EPOLL_CLOEXEC)
     return (r.epoll >= 0 and nonblocking(prog_in) and nonblocking(prog_out)

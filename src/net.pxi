@@ -122,9 +122,10 @@ cdef void net_reap(Net *net) noexcept nogil:
         net.key_done = True
 
 cdef void net_signals(Net *net) noexcept nogil:
-    cdef signalfd_siginfo info
-    while read(net.signals, &info, sizeof(info)) == sizeof(info):
-        if <int>info.ssi_signo == SIGTERM:
+    cdef signalfd_siginfo info[2]       # of each number one waits at most
+    cdef ssize_t i, n = read(net.signals, info, sizeof(info))
+    for i in range(n // <ssize_t>sizeof(signalfd_siginfo)):
+        if <int>info[i].ssi_signo == SIGTERM:
             net.terminated = True
             if net.end == END_NOT:
                 net.end = END_SIGNAL
@@ -137,8 +138,7 @@ cdef void net_signals(Net *net) noexcept nogil:
 
 cdef enum:
     EV_SIGNAL = 4
-    EV_CLIENT_IN = 5
-    EV_CLIENT_OUT = 6
+    EV_CLIENT = 5
 
 cdef enum:
     EV_CLEAR_IN = 7
@@ -158,10 +158,9 @@ cdef void net_sleep(Net *net, int64_t until) noexcept nogil:
             timeout = 60000
     n = epoll_wait(net.epoll, events, 6, <int>timeout)
     for i in range(n):
-        if events[i].data.u32 == EV_CLIENT_IN:
-            net.in_ready = True
-        elif events[i].data.u32 == EV_CLIENT_OUT:
-            net.out_ready = True
+        if events[i].data.u32 == EV_CLIENT:     # an error is for both
+            net.in_ready |= (events[i].events & ~<uint32_t>EPOLLOUT) != 0
+            net.out_ready |= (events[i].events & ~<uint32_t>(EPOLLIN | EPOLLRDHUP)) != 0
         elif events[i].data.u32 == EV_PORT:
             net.port_ready = True
         elif events[i].data.u32 == EV_SIGNAL:
@@ -207,9 +206,10 @@ cdef bint net_prepare(Net *net, int wake) noexcept nogil:
     net.epoll = epoll_create1(EPOLL_CLOEXEC)
     return (net.signals >= 0 and net.epoll >= 0 and watch(net.epoll, net.signals, EPOLLIN, EV_SIGNAL)
             and watch(net.epoll, wake, EPOLLIN, EV_WAKE) and watch(net.epoll, net.port, EPOLLIN, EV_PORT)
-            and watch(net.epoll, net.fd_in, EPOLLIN | EPOLLRDHUP, EV_CLIENT_IN)
-            and watch(net.epoll, net.fd_out, EPOLLOUT, EV_CLIENT_OUT)
-            and nonblocking(net.fd_in) and nonblocking(net.fd_out))
+            and watch(net.epoll, net.fd_in, EPOLLIN | EPOLLRDHUP | EPOLLOUT, EV_CLIENT)
+            and (net.fd_out == net.fd_in or watch(net.epoll, net.fd_out, EPOLLOUT, EV_CLIENT))
+            # a listener accepts sockets that are so
+            and (net.config.listening or (nonblocking(net.fd_in) and nonblocking(net.fd_out))))
 
 cdef bint net_over(Net *net) noexcept nogil:
     return net.end != END_NOT

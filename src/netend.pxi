@@ -138,7 +138,8 @@ cdef int net_end(Net *net) noexcept nogil:
     shutdown(net.fd_in, SHUT_RD)
     shutdown(net.fd_out, SHUT_WR)
     close(net.fd_in)
-    close(net.fd_out)
+    if net.fd_out != net.fd_in:
+        close(net.fd_out)
     if not running:
         net_dismiss_key(net)    # prog sees EOF: on the pipe it waits on, or with -n on its stdin
     elif end == END_OUTPUT:

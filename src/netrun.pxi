@@ -72,7 +72,6 @@ cdef void net_begin(Net *net) noexcept nogil:
     """What came behind the peer's Finished is already ciphertext."""
     cdef Ring *r = &net.ring
     net_active(net)
-    net.port_ready = True
     if net.have > net.used:
         net.heard_ms = net.deadline - net.config.idle_ms
         ring_copy_in(r, net_rbuf + net.used, net.have - net.used)

@@ -166,7 +166,7 @@ cdef void prog_main(Config *config, int go, int stdin_fd, int stdout_fd, int con
     if config.delayed:
         dup2(control, 5)
         dup2(ack, 6)
-    else:
+    elif not config.listening:      # where nothing is inherited
         close(5)
         close(6)
     prog_exec(config.argv, variables, "unable to run %.512s")

@@ -163,7 +163,7 @@ cdef void serve_stop(Supervisor *s, int64_t now) noexcept nogil:
 cdef void serve_signals(Supervisor *s) noexcept nogil:
     cdef signalfd_siginfo info
     cdef int fd
-    while read(s.signals, &info, sizeof(info)) == sizeof(info):
+    if read(s.signals, &info, sizeof(info)) == sizeof(info):        # others that wait are another event
         if <int>info.ssi_signo == SIGINT and s.stopping:
             s.stop_ms = now_ms()        # twice at the terminal: now
         elif <int>info.ssi_signo == SIGCHLD:
@@ -283,8 +283,9 @@ cdef bint serve_open(Supervisor *s) noexcept nogil:
     sigaddset(&mask, SIGCHLD)
     if sigprocmask(SIG_BLOCK, &mask, NULL) < 0:
         return False
-    signal(SIGPIPE, SIG_IGN)
+    signal(SIGPIPE, SIG_IGN)        # in the workers too
     signal(SIGCHLD, SIG_DFL)
+    signal(SIGTERM, SIG_DFL)
     s.signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK)
     s.epoll = epoll_create1(EPOLL_CLOEXEC)
     return (s.signals >= 0 and s.epoll >= 0 and serve_watch(s, s.signals, EPOLLIN, TAG_SIGNAL, 0)

@@ -213,7 +213,7 @@ cdef extern from "<dirent.h>" nogil:
     int closedir(DIR *folder)
 
 cdef extern from "<sys/ioctl.h>" nogil:
-    unsigned long FIONREAD, TIOCOUTQ
+    unsigned long FIONBIO, FIONREAD, TIOCOUTQ
     int ioctl(int fd, unsigned long request, ...)
 
 cdef extern from "<sys/stat.h>" nogil:

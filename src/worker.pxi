@@ -131,7 +131,7 @@ cdef void worker_addresses(Net *net, HandOver *h) noexcept nogil:
     memset(&sa, 0, sizeof(sa))
     memcpy(&sa, h.address, sizeof(h.address))
     if sockaddr_text(&sa, net.addresses.remote_ip, net.addresses.remote_port) and getsockname(
-            0, <sockaddr *>&sa, &n) == 0:
+            net.fd_in, <sockaddr *>&sa, &n) == 0:
         sockaddr_text(&sa, net.addresses.local_ip, net.addresses.local_port)
 
 cdef void worker_main(Config *config, int sock, Outcome *word) noexcept nogil:
@@ -140,20 +140,15 @@ cdef void worker_main(Config *config, int sock, Outcome *word) noexcept nogil:
     cdef Pipes p
     cdef HandOver h
     cdef Outcome o
-    cdef int fd
-    signal(SIGTERM, SIG_DFL)    # SIGPIPE is ignored and SIGCHLD is not, as in the supervisor
     log_identify(NULL)
     if not connection_fork(config, net, &p, sock):
         _exit(111)
-    fd = socket_receive(sock, &h)
-    if fd < 0:
+    close(0)                    # the supervisor's; until now, since no pipe of prog's may have these numbers
+    close(1)
+    net.fd_in = net.fd_out = socket_receive(sock, &h)
+    if net.fd_in < 0:
         _exit(0)                # prog and key see it by their pipes
     close(sock)
-    net.fd_in = 0
-    net.fd_out = 1
-    if dup2(fd, 0) < 0 or dup2(fd, 1) < 0:
-        _exit(111)
-    close(fd)
     worker_addresses(net, &h)
     net.deadline = h.accepted_ms + config.handshake_ms
     memset(&o, 0, sizeof(o))
