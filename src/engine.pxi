@@ -30,7 +30,11 @@ cdef struct Engine:
     bint out_marked                 # the record being made goes out sealed
     bint in_switched                # the peer's change_cipher_spec has been read
     bint out_switched
-    uint8_t awaited[12]             # verify data of the client's Finished, which came with `derive-finished`
+    bint finished_given             # the record of the client's Finished lies in the ring, to be opened with the keys
+    size_t opened                   # so much of the reply to that is what `open` would have answered
+    uint8_t awaited[12]             # verify data of the client's Finished, which came with the keys
+    uint8_t finished_hash[48]       # what our own Finished covers, a server's
+    size_t finished_hash_len
     int alert                       # what the failure of a hook asks for, NO_ALERT when the engine decides
     bint key_gone
     br_ssl_server_context sc
@@ -87,10 +91,9 @@ cdef void engine_prf(void *dst, size_t n, const void *secret, size_t secret_len,
     if engine.config.client != NULL:
         op = BW_OP_SEND_FINISHED if label[0] == c'c' else BW_OP_AWAIT_FINISHED
     elif label[0] == c's':
-        # key seals the whole message; what the engine makes of zeros goes nowhere
-        if port_send(engine.port, BW_OP_FINISHED_SERVER, <const uint8_t *>seed.data, seed.len) < 0:
-            engine.key_gone = True
-            engine.alert = INTERNAL_ERROR
+        # key makes the whole message, see server_run; what the engine makes of zeros goes nowhere
+        engine.finished_hash_len = seed.len
+        memcpy(engine.finished_hash, seed.data, seed.len)
         return
     elif engine.config.anchors == NULL:
         memcpy(dst, engine.awaited, 12)

@@ -151,6 +151,7 @@ cdef uint32_t server_mul(unsigned char *G, size_t Glen, const unsigned char *x, 
     cdef br_ssl_engine_context *e = &engine.sc.eng
     cdef uint8_t request[186]
     cdef bint at_once = engine.config.anchors == NULL       # what Finished must be comes with the keys
+    cdef int op = BW_OP_DERIVE
     cdef size_t at = 4
     cdef ssize_t n
     if Glen == 0 or Glen > 133:
@@ -160,20 +161,23 @@ cdef uint32_t server_mul(unsigned char *G, size_t Glen, const unsigned char *x, 
     put_uint(request + 2, e.max_frag_len, 2)
     if at_once:
         # the engine has read the whole ClientKeyExchange, and nothing follows before the client's Finished
+        op = BW_OP_DERIVE_OPEN if engine.finished_given else BW_OP_DERIVE_FINISHED
         request[4] = <uint8_t>transcript_hash(e, request + 5)
         at = 5 + request[4]
     memcpy(request + at, G, Glen)
-    n = ask(BW_OP_DERIVE_FINISHED if at_once else BW_OP_DERIVE, request, at + Glen)
+    n = ask(op, request, at + Glen)
     if n < 0:
         return 0
-    if port_reply[0] != STATUS_OK:
+    if n == 0 and port_reply[0] != STATUS_OK:
         engine.alert = ILLEGAL_PARAMETER
         return 0
-    if at_once and n != sizeof(engine.awaited):
+    if at_once and n < <ssize_t>sizeof(engine.awaited):
         engine.alert = INTERNAL_ERROR
         return 0
     if at_once:
-        memcpy(engine.awaited, answer(), sizeof(engine.awaited))
+        # a record that was refused is so when its turn comes, behind change_cipher_spec
+        engine.opened = <size_t>n - sizeof(engine.awaited)
+        memcpy(engine.awaited, answer() + engine.opened, sizeof(engine.awaited))
     return 1
 
 # ---- the client's certificate ----

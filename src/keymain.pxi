@@ -1,5 +1,12 @@
 # keymain - the key process itself: it serves the port in the table's order, then moves records until net is gone.
 
+cdef void key_start(Key *k, const uint8_t *addresses, size_t n) noexcept nogil:
+    """The handshake is good: let prog start, unless it runs already."""
+    if not k.config.delayed:
+        key_go(k, addresses, n)
+    elif k.go >= 0:
+        key_end()
+
 cdef void key_finish(Key *k, const uint8_t *digest, size_t n) noexcept nogil:
     """A server's Finished, after which the master secret is of no use."""
     cdef uint8_t m[16]
@@ -12,6 +19,8 @@ cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept 
     """Serve one operation whose size and place in the order have been checked."""
     cdef bint peer_wanted = k.config.anchors != NULL
     cdef bint is_client = k.config.client != NULL
+    cdef int status = STATUS_OK
+    cdef size_t size = 0
     if op.op == BW_OP_ANCHORS:
         key_anchors(k)
     elif op.op == BW_OP_LOAD:
@@ -27,11 +36,14 @@ cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept 
     elif op.op == BW_OP_DERIVE:
         key_derive(k, (<int>p[0] << 8) | p[1], (<size_t>p[2] << 8) | p[3], p + 4, n - 4)
         key_answer(k, STATUS_OK, 0)
-    elif op.op == BW_OP_DERIVE_FINISHED:
+    elif op.op == BW_OP_DERIVE_FINISHED or op.op == BW_OP_DERIVE_OPEN:
         if peer_wanted or not 32 <= p[4] <= 48 or n <= 5 + <size_t>p[4]:
             key_end()
         key_derive(k, (<int>p[0] << 8) | p[1], (<size_t>p[2] << 8) | p[3], p + 5 + p[4], n - 5 - p[4])
-        key_finished(k, "client finished", p + 5, p[4])
+        if op.op == BW_OP_DERIVE_OPEN:
+            status = key_open_one(k, &size)
+        key_verify_data(k, "client finished", p + 5, p[4], key_reply + size)
+        key_answer(k, status, size + 12)
     elif op.op == BW_OP_TRANSCRIPT:
         if (is_client and k.identity.num == 0) or (not is_client and not peer_wanted):
             key_end()
@@ -42,11 +54,15 @@ cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept 
             key_end()
         key_peer_verify(k, p, n)
     elif op.op == BW_OP_OPEN or op.op == BW_OP_OPEN_FINISHED or op.op == BW_OP_OPEN13:
-        key_open_one(k)
+        status = key_open_one(k, &size)
+        key_answer(k, status, size)
     elif op.op == BW_OP_FINISHED_CLIENT:
         key_finished(k, "client finished", p, n)
     elif op.op == BW_OP_FINISHED_SERVER:
-        key_finish(k, p, n)
+        if not 32 <= p[0] <= 48 or n <= 1 + <size_t>p[0]:
+            key_end()
+        key_start(k, p + 1 + p[0], n - 1 - p[0])
+        key_finish(k, p + 1, p[0])
     elif op.op == BW_OP_CLIENT_HELLO13:
         key_client_hello13(k, p, n)
     elif op.op == BW_OP_AGAIN13:
@@ -107,10 +123,7 @@ cdef void key_operation(Key *k, const bw_op *op, uint8_t *p, size_t n) noexcept 
             key_end()
         key_go(k, p, n)
     elif op.op == BW_OP_RUN:
-        if not k.config.delayed:
-            key_go(k, p, n)
-        elif k.go >= 0:
-            key_end()
+        key_start(k, p, n)
 
 cdef const bw_op *key_check(Key *k, ssize_t n) noexcept nogil:
     """The table row of a message that is allowed now; anything else ends the process."""

@@ -95,8 +95,9 @@ cdef int key_record(Key *k, uint8_t *slot, uint64_t *at, int *kind, uint8_t **pl
     n[0] = length
     return record_open(&k.eng, k.suite, &k.opening, slot, kind, plain, n)
 
-cdef void key_open_one(Key *k) noexcept nogil:
-    """Open the one handshake record that the ring must hold now; reply type and text, or status 1 with the alert."""
+cdef int key_open_one(Key *k, size_t *size) noexcept nogil:
+    """Open the one handshake record that the ring must hold now; the status and size of a reply: type and text, or the
+    alert with status 1."""
     cdef uint8_t *plain = NULL
     cdef size_t n = 0
     cdef int kind = 0
@@ -108,8 +109,7 @@ cdef void key_open_one(Key *k) noexcept nogil:
         k.opening.seq = seq
         k.ring.tail = at
         ring_publish(&k.ring)
-        key_answer(k, 2, 0)
-        return
+        return 2
     k.server.early_left = 0
     # data that a client sends before it has seen our Finished (False Start, RFC 7918) is not for net's eyes
     if alert == 0 and kind == 23:
@@ -119,11 +119,12 @@ cdef void key_open_one(Key *k) noexcept nogil:
     if alert:
         k.refused = True
         key_reply[0] = <uint8_t>alert
-        key_answer(k, 1, 1)
-        return
+        size[0] = 1
+        return 1
     key_reply[0] = <uint8_t>kind
     memcpy(key_reply + 1, plain, n)
-    key_answer(k, STATUS_OK, n + 1)
+    size[0] = n + 1
+    return STATUS_OK
 
 cdef void key_seal_slot(Key *k, uint8_t *slot, size_t start, int kind, size_t n) noexcept nogil:
     """Seal n bytes that lie at slot + start and put the record into the ring, whose room the caller has checked."""

@@ -54,6 +54,12 @@ cdef bint net_need(Net *net, size_t n) noexcept nogil:
             net_lost(net, False)
     return not net_over(net)
 
+cdef void net_give(Net *net, const uint8_t *record, size_t n) noexcept nogil:
+    """A sealed record of the handshake, for key."""
+    ring_copy_in(&net.ring, record, n)
+    ring_publish(&net.ring)
+    net.filled = net.ring.head
+
 cdef void engine_output(Net *net) noexcept nogil:
     """Collect the engine's records: clear ones for the wire, marked ones for key to seal."""
     cdef br_ssl_engine_context *e = engine.eng
@@ -69,9 +75,7 @@ cdef void engine_output(Net *net) noexcept nogil:
             pass                            # the engine's own alert: its number is in the error code too
         elif engine.out_marked:
             engine.out_marked = False
-            if net.config.client == NULL:
-                net.seals += 1              # its Finished, which key has been asked for
-            else:
+            if net.config.client != NULL:   # a server's Finished is key's
                 net_seal(net, record[0], record + RECORD_HEADER, n - RECORD_HEADER)
         elif net.out_len + n > sizeof(net_wbuf):
             net_fail(net, INTERNAL_ERROR, "flight too large")

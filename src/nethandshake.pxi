@@ -69,14 +69,14 @@ cdef void net_handshake_bytes(Net *net, const uint8_t *p, size_t n) noexcept nog
 
 cdef void net_sealed_finished(Net *net, size_t length) noexcept nogil:
     """A protected record before the handshake is done: through the ring to key, and what it says to the engine."""
-    cdef ssize_t n
-    ring_copy_in(&net.ring, net_rbuf + net.used, RECORD_HEADER + length)
-    ring_publish(&net.ring)
-    net.filled = net.ring.head
-    if net.version == TLS13:
-        n = ask(BW_OP_OPEN13, NULL, 0)
-    else:
-        n = ask(BW_OP_OPEN if net.config.client == NULL else BW_OP_OPEN_FINISHED, NULL, 0)
+    cdef ssize_t n = <ssize_t>engine.opened         # the reply is there already
+    engine.opened = 0
+    if n == 0:
+        net_give(net, net_rbuf + net.used, RECORD_HEADER + length)
+        if net.version == TLS13:
+            n = ask(BW_OP_OPEN13, NULL, 0)
+        else:
+            n = ask(BW_OP_OPEN if net.config.client == NULL else BW_OP_OPEN_FINISHED, NULL, 0)
     if n < 0:
         engine_verdict(net)
     elif port_reply[0] == 2 and server13.running:
@@ -192,7 +192,6 @@ cdef const char *group_text() noexcept nogil:
 cdef void net_handshake(Net *net) noexcept nogil:
     """Run the handshake; afterwards net.end is END_NOT when application data may flow."""
     cdef char m[512]
-    cdef uint8_t facts[256]
     if net.config.client == NULL:
         net.await_ = AWAIT_HELLO
     else:
@@ -202,7 +201,7 @@ cdef void net_handshake(Net *net) noexcept nogil:
     if net_over(net):
         return
     if net.config.client == NULL:
-        port_send(net.port, BW_OP_RUN, facts, run_facts(net, facts))
+        server_run(net)
     else:
         port_send(net.port, BW_OP_BEGIN, NULL, 0)
     if log_state.level < LOG_INFO:

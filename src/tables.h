@@ -221,7 +221,7 @@ enum { BW_ERRORS = sizeof bw_errors / sizeof bw_errors[0] };
  */
 enum bw_op_id {
 	BW_OP_ANCHORS = 1, BW_OP_START, BW_OP_LOAD, BW_OP_EXCHANGE, BW_OP_PEER_CHAIN, BW_OP_DERIVE, BW_OP_TRANSCRIPT, BW_OP_PEER_VERIFY,
-	BW_OP_DERIVE_FINISHED,
+	BW_OP_DERIVE_FINISHED, BW_OP_DERIVE_OPEN,
 	BW_OP_FINISHED_CLIENT, BW_OP_OPEN, BW_OP_FINISHED_SERVER, BW_OP_SEAL, BW_OP_RUN, BW_OP_RESUME,
 	BW_OP_END_INPUT, BW_OP_DROP_OUTPUT,
 	BW_OP_TRUST, BW_OP_SERVER_CHAIN, BW_OP_SERVER_PARAMS, BW_OP_AGREE, BW_OP_CLIENT_SIGN,
@@ -234,7 +234,7 @@ enum bw_op_id {
 };
 enum bw_key_state {
 	BW_SAME = 0, BW_START, BW_LOADED, BW_EXCHANGED, BW_PEER_KNOWN, BW_DERIVED, BW_PEER_VERIFIED,
-	BW_CLIENT_FINISHED, BW_OPENED, BW_SERVER_FINISHED, BW_RUNNING,
+	BW_CLIENT_FINISHED, BW_OPENED, BW_RUNNING,
 	BW_CLIENT_START, BW_TRUSTING, BW_CHAIN_GOOD, BW_PARAMS_GOOD, BW_AGREED, BW_SIGNED, BW_FINISHED_SENT,
 	BW_FINISHED_DUE, BW_FINISHED_OPENED,
 	BW_GREETED13, BW_ACCEPTED13, BW_PEER_KNOWN13, BW_PEER_VERIFIED13, BW_ADMITTED13,
@@ -266,12 +266,12 @@ static const bw_op bw_ops[] = {
 	  "transcript hash in; verify data out, only with -a" },
 	{ BW_OP_DERIVE_FINISHED, "derive-finished", 38, 186, BW_IN(BW_EXCHANGED), BW_CLIENT_FINISHED, 1,
 	  "suite, fragment size, transcript hash and the peer's point in; verify data out: both in one, never with -a" },
+	{ BW_OP_DERIVE_OPEN, "derive-open", 38, 186, BW_IN(BW_EXCHANGED), BW_OPENED, 1,
+	  "as for derive-finished in; the client's Finished in the ring opened too: as by open, verify data behind it, out" },
 	{ BW_OP_OPEN, "open", 0, 0, BW_IN(BW_CLIENT_FINISHED) | BW_IN(BW_OPENED), BW_OPENED, 1,
 	  "nothing in; the one record in the ring opened: type and text out unless it is application data, or the alert that refuses it" },
-	{ BW_OP_FINISHED_SERVER, "finished-server", 32, 48, BW_IN(BW_OPENED), BW_SERVER_FINISHED, 0,
-	  "transcript hash in; our Finished is sealed into the ring, the master secret is wiped" },
-	{ BW_OP_RUN, "run", 4, 256, BW_IN(BW_SERVER_FINISHED) | BW_IN(BW_ADMITTED13), BW_RUNNING, 0,
-	  "addresses for prog in; prog starts (it runs already with -n), application data flows" },
+	{ BW_OP_FINISHED_SERVER, "finished-server", 37, 305, BW_IN(BW_OPENED), BW_RUNNING, 0,
+	  "transcript hash and addresses for prog in; as run, then our Finished is sealed into the ring, the master secret is wiped" },
 	/* the server's handshake in TLS 1.3: key hashes, builds, signs and seals the messages itself */
 	{ BW_OP_CLIENT_HELLO13, "client-hello13", 1, 65536, BW_IN(BW_LOADED) | BW_IN(BW_GREETED13), BW_GREETED13, 0,
 	  "the next piece of a ClientHello in; key hashes it" },
@@ -287,6 +287,8 @@ static const bw_op bw_ops[] = {
 	  "the client's CertificateVerify in; verdict out, over the transcript that key has" },
 	{ BW_OP_CLIENT_FINISHED13, "client-finished13", 4, 2052, BW_IN(BW_ACCEPTED13) | BW_IN(BW_PEER_VERIFIED13), BW_ADMITTED13, 1,
 	  "the client's Finished in; verdict out, with -a only after peer-verify13; application keys follow" },
+	{ BW_OP_RUN, "run", 4, 256, BW_IN(BW_ADMITTED13), BW_RUNNING, 0,
+	  "addresses for prog in; prog starts (it runs already with -n), application data flows" },
 	/* the client's handshake */
 	{ BW_OP_TRUST, "trust", 0, 0, BW_IN(BW_CLIENT_START), BW_TRUSTING, 1,
 	  "nothing in; anchors and own identity are read, key jails itself; chain and key type out, or the exit code" },
@@ -337,7 +339,7 @@ static const bw_op bw_ops[] = {
 	{ BW_OP_TRANSCRIPT, "transcript", 1, 65536, BW_IN(BW_DERIVED) | BW_IN(BW_AGREED), BW_SAME, 0,
 	  "the next piece of the handshake's messages in; key hashes and walks them itself, only for a client's signature" },
 	{ BW_OP_SEAL, "seal", 2, 16385, BW_IN(BW_DERIVED) | BW_IN(BW_PEER_VERIFIED) | BW_IN(BW_OPENED)
-	  | BW_IN(BW_CLIENT_FINISHED) | BW_IN(BW_SERVER_FINISHED) | BW_IN(BW_FINISHED_SENT) | BW_IN(BW_FINISHED_DUE)
+	  | BW_IN(BW_CLIENT_FINISHED) | BW_IN(BW_FINISHED_SENT) | BW_IN(BW_FINISHED_DUE)
 	  | BW_IN(BW_FINISHED_OPENED) | BW_IN(BW_ACCEPTED13) | BW_IN(BW_PEER_KNOWN13) | BW_IN(BW_PEER_VERIFIED13)
 	  | BW_IN(BW_ADMITTED13) | BW_IN(BW_AGREED13) | BW_IN(BW_EXTENDED13) | BW_IN(BW_REQUESTED13)
 	  | BW_IN(BW_CHAIN_GOOD13) | BW_IN(BW_VERIFIED13) | BW_IN(BW_FINISHED13) | BW_IN(BW_RUNNING), BW_SAME, 0,

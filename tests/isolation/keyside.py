@@ -35,7 +35,7 @@ from tests.wire13.crypto import Schedule, digest
 
 STATES = (
     "same", "start", "loaded", "exchanged", "peer-known", "derived", "peer-verified", "client-finished", "opened",
-    "server-finished", "running",
+    "running",
     "client-start", "trusting", "chain-good", "params-good", "agreed", "signed", "finished-sent", "finished-due",
     "finished-opened",
     "greeted13", "accepted13", "peer-known13", "peer-verified13", "admitted13",
@@ -47,6 +47,7 @@ RING_DATA = 64  # of a half: where its data begin
 MESSAGE_ROOM = 1 << 17
 RSA_BIT, EC_BIT = 1 << 1, 1 << 2  # of `load`: the key types that the client can use
 ADDRESSES = b"".join(vec(1, text) for text in (b"192.0.2.1", b"1024", b"192.0.2.2", b"443"))
+FINISH = vec(1, bytes(32)) + ADDRESSES  # the payload of `finished-server`
 
 # What the child runs: real option parser, real settings, then key's own main function.
 CHILD = """
@@ -326,7 +327,7 @@ class KeySide(KeyProcess):
         return bytes([kind]) + u16(TLS12) + vec(2, sealed)
 
     def derive_finished_request(self, point: bytes | None = None, digest: bytes = bytes(32)) -> bytes:
-        """The payload of `derive-finished`: that of `derive` with a hash before the point."""
+        """The payload of `derive-finished` and `derive-open`: that of `derive` with a hash before the point."""
         request = self.derive_request(point)
         return request[:4] + vec(1, digest) + request[4:]
 
@@ -379,13 +380,11 @@ class KeySide(KeyProcess):
         elif self.state == "client-finished":
             self.produce(self.seal(Record.HANDSHAKE, message(20, bytes(12))))
             assert self.good("open") == bytes([Record.HANDSHAKE]) + message(20, bytes(12))
-        elif self.state == "opened":
-            before = self.sealed_head()
-            self.good("finished-server", bytes(32))
-            self.await_sealed(before)
         else:
-            assert self.state == "server-finished", self.state
-            self.good("run", ADDRESSES)
+            assert self.state == "opened", self.state
+            before = self.sealed_head()
+            self.good("finished-server", FINISH)
+            self.await_sealed(before)
 
 
 class KeySide13(KeySide):

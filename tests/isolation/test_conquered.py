@@ -14,7 +14,7 @@ from tests.wire.identities import Identities
 from tests.wire.messages import u16, vec
 from tests.wire.names import TLS10, TLS12, Alert, Group, Record
 
-from .keyside import KeySide
+from .keyside import FINISH, KeySide
 
 pytestmark = needs_root
 SECRET = b"Cookie: what a client of False Start sends behind its Finished"
@@ -40,7 +40,7 @@ def test_application_data_is_never_opened_for_net(certs: Certs, first: bool) -> 
         assert key.ask("open") == (1, bytes([Alert.UNEXPECTED_MESSAGE]))
 
 
-@pytest.mark.parametrize(("name", "payload"), [("open", b""), ("finished-server", bytes(32))])
+@pytest.mark.parametrize(("name", "payload"), [("open", b""), ("finished-server", FINISH)])
 @pytest.mark.parametrize("kind", [Record.DATA, Record.HANDSHAKE], ids=["early data", "forged"])
 def test_nothing_but_an_alert_follows_a_refused_finished(certs: Certs, kind: int, name: str, payload: bytes) -> None:
     """So prog never starts for a client without keys, whatever net says."""
@@ -134,8 +134,8 @@ ADDRESSES = [
 @pytest.mark.parametrize("texts", ADDRESSES, ids=repr)
 def test_what_is_no_address(certs: Certs, texts: tuple[bytes, ...]) -> None:
     with plain(certs) as key:
-        key.reach("server-finished")
-        key.send("run", b"".join(vec(1, text) for text in texts))
+        key.reach("opened")
+        key.send("finished-server", vec(1, bytes(32)) + b"".join(vec(1, text) for text in texts))
         assert key.ended() == 0
         assert key.traces().to_go == b""
 

@@ -28,7 +28,7 @@ MODES = {
     "static": (STATIC, ("chain-good", "agreed", "finished-sent")),
 }
 SERVERS = {"start", "loaded", "exchanged", "peer-known", "derived", "peer-verified", "client-finished", "opened",
-           "server-finished", "greeted13", "accepted13", "peer-known13", "peer-verified13", "admitted13"}  # fmt: skip
+           "greeted13", "accepted13", "peer-known13", "peer-verified13", "admitted13"}  # fmt: skip
 CLIENTS = {name: row for name, row in OPERATIONS.items() if not row.after <= SERVERS and not name.endswith("13")}
 
 

@@ -307,8 +307,9 @@ def test_the_roles_meet_in_running_alone() -> None:
 def test_every_way_to_application_data() -> None:
     """The whole handshake, with or without a client's certificate, with or without the server's ephemeral key."""
     assert ways(SERVER_START) == [
-        [b"load", b"exchange", *keys, b"open", b"finished-server", b"run"]
-        for keys in ([b"peer-chain", b"derive", b"peer-verify", b"finished-client"], [b"derive-finished"])
+        [b"load", b"exchange", *keys, b"finished-server"]
+        for keys in ([b"peer-chain", b"derive", b"peer-verify", b"finished-client", b"open"],
+                     [b"derive-finished", b"open"], [b"derive-open"])
     ] + [
         [b"load", b"client-hello13", b"accept13", *chain, b"client-finished13", b"run"]
         for chain in ([b"peer-chain13", b"peer-verify13"], [])

@@ -9,11 +9,12 @@ import pytest
 from tests.certs import Certs
 from tests.harness import Program, Wrapped
 
+from .client import Client
 from .identities import Identities
 from .row import PROG, Row
 from .verdict import drive, judge_program, judge_wire
 
-Judge = Callable[[Row], list[str]]
+Judge = Callable[..., list[str]]
 
 
 @pytest.fixture(scope="session")
@@ -24,11 +25,11 @@ def identities(certs: Certs) -> Identities:
 
 @pytest.fixture
 def judge(ours: Program, identities: Identities) -> Judge:
-    """Runs one row against the wrapper and gives the complaints."""
+    """Runs one row against the wrapper and gives the complaints; `kind` of client, `family` of socket."""
 
-    def run(row: Row) -> list[str]:
-        with Wrapped(["-vv", *row.arguments(identities.files)], PROG, program=ours) as wrapped:
-            seen = drive(row, wrapped.client, identities.get(row.identity))
+    def run(row: Row, kind: type[Client] = Client, family: str = "tcp") -> list[str]:
+        with Wrapped(["-vv", *row.arguments(identities.files)], PROG, program=ours, family=family) as wrapped:
+            seen = drive(row, wrapped.client, identities.get(row.identity), kind=kind)
             wrapped.client.close()
             code = wrapped.wait()
             return judge_wire(row, seen) + judge_program(row, seen, code, wrapped.stderr)

@@ -111,6 +111,10 @@ class Wire:
         """Send one alert."""
         self.send(Record.ALERT, bytes([level, description]))
 
+    def end(self) -> None:
+        """End our side of the connection."""
+        self.sock.shutdown(socket.SHUT_WR)
+
     def start_writing(self, protection: Protection) -> None:
         """Seal from the next record on."""
         self.writer, self.write_seq = protection, 0

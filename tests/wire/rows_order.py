@@ -57,7 +57,7 @@ def rest(c: Client) -> None:
 
 def eof(c: Client) -> None:
     """The client's side of the connection ends."""
-    c.sock.shutdown(1)
+    c.end()
 
 
 def eof_behind_hello(c: Client) -> None:

@@ -31,9 +31,11 @@ class Seen:
         return [alert.description for alert in self.client.alerts if alert.level == FATAL]
 
 
-def drive(row: Row, sock: socket.socket, identity: Identity | None, limit_s: float = LIMIT_S) -> Seen:
+def drive(
+    row: Row, sock: socket.socket, identity: Identity | None, limit_s: float = LIMIT_S, kind: type[Client] = Client
+) -> Seen:
     """Act the row out over a connected socket, and read to the end."""
-    client = Client(sock, limit_s)
+    client = kind(sock, limit_s)
     client.identity = identity
     trouble, end, content = "", "", False
     try:
