@@ -177,6 +177,7 @@ cdef void key_verify_data(Key *k, const char *label, const uint8_t *digest, size
 
 cdef void key_finished(Key *k, const char *label, const uint8_t *digest, size_t n) noexcept nogil:
     key_verify_data(k, label, digest, n, key_reply)
+    bw_wipe_stack()                         # here: what it left may lie in a later caller's frame, above what that wipes
     key_answer(k, STATUS_OK, 12)
 
 cdef void key_forget_master(Key *k) noexcept nogil:
