@@ -457,6 +457,13 @@ def rsa_private(key: Buffer, number: Buffer) -> bytes | None:
     None for a key that cannot be one.
     """
 
+def read_private_key(key: Buffer, reference: bool = False) -> tuple[int | bytes, ...] | None:
+    """What key finds in a private key's DER, or with `reference` BearSSL's decoder, for tests.
+
+    Curve and number, or the modulus' bits and p, q, d mod (p - 1), d mod (q - 1), the inverse of q. None for what is
+    no key, or an Ed25519 key.
+    """
+
 def rsa_public(modulus: Buffer, exponent: Buffer, number: Buffer) -> bytes | None:
     """RSA's public operation as key does it for signatures, for tests, on a number as long as the modulus.
 

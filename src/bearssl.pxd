@@ -101,6 +101,16 @@ cdef extern from "bearssl_rsa.h" nogil:
         size_t elen
     ctypedef struct br_rsa_private_key:
         uint32_t n_bitlen
+        unsigned char *p
+        size_t plen
+        unsigned char *q
+        size_t qlen
+        unsigned char *dp
+        size_t dplen
+        unsigned char *dq
+        size_t dqlen
+        unsigned char *iq
+        size_t iqlen
     ctypedef uint32_t (*br_rsa_pkcs1_vrfy)(const unsigned char *x, size_t xlen, const unsigned char *hash_oid,
                                            size_t hash_len, const br_rsa_public_key *pk, unsigned char *hash_out)
     ctypedef uint32_t (*br_rsa_pkcs1_sign)(const unsigned char *hash_oid, const unsigned char *hash,

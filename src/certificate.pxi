@@ -67,6 +67,14 @@ cdef Cursor walk_positive(Cursor *c) noexcept nogil:
         take(&number, 1)
     return number
 
+cdef int walk_small(Cursor *c) noexcept nogil:
+    """An INTEGER from 0 to 255; another is bad."""
+    cdef Cursor number = walk_positive(c)
+    if c.bad or number.left > 1:
+        cursor_spoil(c)
+        return 0
+    return number.p[0] if number.left else 0
+
 cdef int curve_of(Cursor *oid) noexcept nogil:
     """The IANA number of a named curve (RFC 5480 section 2.1.1.1), 0 for another."""
     if der_equals(oid, b"\x2a\x86\x48\xce\x3d\x03\x01\x07", 8): return BR_EC_secp256r1
@@ -159,16 +167,11 @@ cdef bint certificate_parts(const uint8_t *der, size_t n, Certificate *out) noex
     cdef Cursor c = cursor_over(der, n)
     cdef Cursor outer = walk_in(&c, DER_SEQUENCE)
     cdef Cursor tbs = walk_in(&outer, DER_SEQUENCE)
-    cdef Cursor inner, number
+    cdef Cursor inner
     out.is_ca = False
     if der_at(&tbs, 0xA0):                          # version: 1 to 3
         inner = walk_in(&tbs, 0xA0)
-        number = walk_in(&inner, DER_INTEGER)
-        if number.left == 0 or number.p[0] & 0x80:
-            cursor_spoil(&tbs)
-        while number.left > 1 and number.p[0] == 0:
-            take(&number, 1)
-        if number.left != 1 or number.p[0] > 2:
+        if walk_small(&inner) > 2:
             cursor_spoil(&tbs)
         walk_close(&inner, &tbs)
     walk_in(&tbs, DER_INTEGER)                      # serialNumber

@@ -137,7 +137,7 @@ cdef bint key_matches(br_x509_pkey *pub, SigningKey *key, const uint8_t *der, si
         return memcmp(key.ed25519 + 32, pub.key.ec.q, 32) == 0
     if pub.key_type == BR_KEYTYPE_RSA:
         return memmem(der, len, pub.key.rsa.n, pub.key.rsa.nlen) != NULL
-    ec = br_skey_decoder_get_ec(&key.decoder)
+    ec = &key.ec
     if ec.curve != pub.key.ec.curve:
         return False
     if memmem(der, len, pub.key.ec.q, pub.key.ec.qlen) != NULL:
@@ -250,9 +250,9 @@ cdef int identity_scheme13(Identity *id, Cursor schemes) noexcept nogil:
     if id.num == 0:
         return 0
     if id.key_type == BR_KEYTYPE_EC:
-        return scheme13_for(schemes, id.key_type, br_skey_decoder_get_ec(&id.key.decoder).curve, 0)
+        return scheme13_for(schemes, id.key_type, id.key.ec.curve, 0)
     if id.key_type == BR_KEYTYPE_RSA:
-        return scheme13_for(schemes, id.key_type, 0, (br_skey_decoder_get_rsa(&id.key.decoder).n_bitlen + 7) // 8)
+        return scheme13_for(schemes, id.key_type, 0, (id.key.rsa.n_bitlen + 7) // 8)
     return scheme13_for(schemes, id.key_type, 0, 0)
 
 cdef bint identity_fits(Identity *id, uint32_t types, uint32_t schemes) noexcept nogil:

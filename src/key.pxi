@@ -95,8 +95,8 @@ cdef size_t sign_digest(Identity *id, int hash_id, const uint8_t *digest, size_t
     if id.key_type == BR_KEYTYPE_EC:
         if hash_class(hash_id) == NULL or hash_id == br_md5_ID:
             return 0
-        return bw_ecdsa_sign()(bw_ec(), hash_class(hash_id), digest, br_skey_decoder_get_ec(&id.key.decoder), sig)
-    rsa = br_skey_decoder_get_rsa(&id.key.decoder)
+        return bw_ecdsa_sign()(bw_ec(), hash_class(hash_id), digest, &id.key.ec, sig)
+    rsa = &id.key.rsa
     if hash_id == br_md5_ID or (rsa.n_bitlen + 7) // 8 > SERVER_KEY_MAX \
             or not bw_rsa_pkcs1_sign(hash_oid(hash_id), digest, n, rsa, sig):
         return 0
@@ -177,6 +177,7 @@ cdef void key_verify_data(Key *k, const char *label, const uint8_t *digest, size
 
 cdef void key_finished(Key *k, const char *label, const uint8_t *digest, size_t n) noexcept nogil:
     key_verify_data(k, label, digest, n, key_reply)
+    bw_wipe_stack()                         # here: what it left may lie in a later caller's frame, above what that wipes
     key_answer(k, STATUS_OK, 12)
 
 cdef void key_forget_master(Key *k) noexcept nogil:

@@ -80,18 +80,38 @@ def ecdsa_verify(int curve, point, digest, signature):
 def rsa_private(key, number):
     cdef _Span der = _Span(key)
     cdef _Span m = _Span(number)
-    cdef br_skey_decoder_context decoder
-    cdef const br_rsa_private_key *rsa
+    cdef SigningKey signing
     cdef uint8_t x[512]
-    br_skey_decoder_init(&decoder)
-    br_skey_decoder_push(&decoder, der.p, der.n)
-    rsa = br_skey_decoder_get_rsa(&decoder)
-    if rsa == NULL or m.n > 512 or m.n != (rsa.n_bitlen + 7) // 8:
+    if signing_key(&signing, der.p, der.n, False) or signing.key_type != BR_KEYTYPE_RSA or m.n > 512 \
+            or m.n != (signing.rsa.n_bitlen + 7) // 8:
         raise ValueError("an RSA key, and a number as long as its modulus")
     memcpy(x, m.p, m.n)
-    done = bw_rsa_private()(x, rsa)
-    explicit_bzero(&decoder, sizeof(decoder))
+    done = bw_rsa_private()(x, &signing.rsa)
+    explicit_bzero(&signing, sizeof(signing))
     return (<char *>x)[:m.n] if done else None
+
+def read_private_key(key, bint reference=False):
+    cdef _Span der = _Span(key)
+    cdef SigningKey signing
+    cdef br_skey_decoder_context decoder[2]         # it may write beyond itself
+    cdef const br_rsa_private_key *rsa = &signing.rsa
+    cdef const br_ec_private_key *ec = &signing.ec
+    cdef int err
+    if reference:
+        br_skey_decoder_init(decoder)
+        br_skey_decoder_push(decoder, der.p, der.n)
+        err = br_skey_decoder_last_error(decoder)
+        signing.key_type = br_skey_decoder_key_type(decoder)
+        rsa = br_skey_decoder_get_rsa(decoder)
+        ec = br_skey_decoder_get_ec(decoder)
+    else:
+        err = signing_key(&signing, der.p, der.n, False)
+    if err:
+        return None
+    if signing.key_type == BR_KEYTYPE_EC:
+        return ec.curve, (<char *>ec.x)[:ec.xlen]
+    return (rsa.n_bitlen, (<char *>rsa.p)[:rsa.plen], (<char *>rsa.q)[:rsa.qlen], (<char *>rsa.dp)[:rsa.dplen],
+            (<char *>rsa.dq)[:rsa.dqlen], (<char *>rsa.iq)[:rsa.iqlen])
 
 def rsa_public(modulus, exponent, number):
     cdef _Span n = _Span(modulus)

@@ -1,4 +1,4 @@
-# schemes - the signatures of TLS 1.3 (RFC 8446 section 4.2.3), a row of bw_schemes each; and the private keys for them.
+# schemes - the signatures of TLS 1.3 (RFC 8446 section 4.2.3), a row of bw_schemes each.
 #
 #   scheme_sign(&key, scheme, message, n, &rng, sig)            length of the signature, 0 when the key cannot
 #   scheme_verify(&public, scheme, message, n, sig, sig_len)    public: of a certificate (certificate_parts)
@@ -9,11 +9,6 @@
 cdef enum:
     SIGNATURE_MAX = SERVER_KEY_MAX
     HASH_PSS = 8                    # of `exchange`, beside a hash: by RSA-PSS
-
-cdef struct SigningKey:
-    int key_type                    # BR_KEYTYPE_RSA, BR_KEYTYPE_EC or BW_KEYTYPE_ED25519; 0 for none
-    br_skey_decoder_context decoder # the first two
-    uint8_t ed25519[64]             # seed and public key
 
 cdef bint scheme_verifiable(const bw_scheme *row) noexcept nogil:
     """Whether a peer could show us a certificate for it."""
@@ -33,42 +28,6 @@ cdef size_t modulus_size(const br_rsa_public_key *rsa) noexcept nogil:
     while n and rsa.n[rsa.nlen - n] == 0:
         n -= 1
     return n
-
-cdef bint ed25519_seed(const uint8_t *der, size_t n, uint8_t *seed) noexcept nogil:
-    """The seed in a PKCS#8 key (RFC 8410 section 7, RFC 5958); False for a key of another kind."""
-    cdef Cursor c = cursor_over(der, n)
-    cdef Cursor fields = der_take(&c, DER_SEQUENCE)
-    cdef Cursor version = der_take(&fields, DER_INTEGER)
-    cdef Cursor algorithm = der_take(&fields, DER_SEQUENCE)
-    cdef Cursor oid = der_take(&algorithm, DER_OID)
-    cdef Cursor outer = der_take(&fields, DER_OCTET_STRING)
-    cdef Cursor inner = der_take(&outer, DER_OCTET_STRING)
-    if der_at(&fields, 0xA0):                       # attributes
-        der_take(&fields, 0xA0)
-    if der_at(&fields, 0x81):                       # publicKey, of version 2
-        der_take(&fields, 0x81)
-    if c.bad or c.left or fields.bad or fields.left or outer.bad or outer.left or inner.bad or inner.left != 32 \
-            or algorithm.left or not der_equals(&oid, b"\x2b\x65\x70", 3) or version.left != 1 or version.p[0] > 1:
-        return False
-    memcpy(seed, inner.p, 32)
-    return True
-
-cdef int signing_key(SigningKey *key, const uint8_t *der, size_t n, bint ed25519) noexcept nogil:
-    """Take a private key's DER; 0 or a BearSSL error. ed25519: such a key may be taken."""
-    cdef uint8_t seed[32]
-    cdef int err
-    memset(key, 0, sizeof(SigningKey))
-    if ed25519 and BW_ED25519 and ed25519_seed(der, n, seed):
-        if bw_ed25519_key(key.ed25519, seed):
-            key.key_type = BW_KEYTYPE_ED25519
-        explicit_bzero(seed, 32)
-        return 0
-    br_skey_decoder_init(&key.decoder)
-    br_skey_decoder_push(&key.decoder, der, n)
-    err = br_skey_decoder_last_error(&key.decoder)
-    if err == 0:
-        key.key_type = br_skey_decoder_key_type(&key.decoder)
-    return err
 
 cdef size_t pss_sign(const br_rsa_private_key *rsa, int hash_id, const uint8_t *digest, br_hmac_drbg_context *rng,
                      uint8_t *sig) noexcept nogil:
@@ -118,7 +77,6 @@ cdef size_t scheme_sign(const SigningKey *key, int scheme, const uint8_t *messag
                         uint8_t *sig) noexcept nogil:
     """Sign; sig has SIGNATURE_MAX bytes. Security: the caller wipes the stack."""
     cdef const bw_scheme *row = scheme_row(scheme)
-    cdef const br_ec_private_key *ec
     cdef uint8_t digest[HASH_MAX]
     if row == NULL or row.key_type != key.key_type:
         return 0
@@ -126,11 +84,10 @@ cdef size_t scheme_sign(const SigningKey *key, int scheme, const uint8_t *messag
         return 64 if bw_ed25519_sign(sig, message, n, key.ed25519) else 0
     hash_once(row.hash_id, message, n, digest)
     if row.key_type == BR_KEYTYPE_RSA:
-        return pss_sign(br_skey_decoder_get_rsa(&key.decoder), row.hash_id, digest, rng, sig)
-    ec = br_skey_decoder_get_ec(&key.decoder)
-    if ec.curve != row.curve:
+        return pss_sign(&key.rsa, row.hash_id, digest, rng, sig)
+    if key.ec.curve != row.curve:
         return 0
-    return bw_ecdsa_sign()(bw_ec(), hash_class(row.hash_id), digest, ec, sig)
+    return bw_ecdsa_sign()(bw_ec(), hash_class(row.hash_id), digest, &key.ec, sig)
 
 cdef bint scheme_verify(const br_x509_pkey *key, int scheme, const uint8_t *message, size_t n, const uint8_t *sig,
                         size_t sig_len) noexcept nogil:

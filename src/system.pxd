@@ -308,6 +308,7 @@ cdef extern from *:
     """
     #include <stdint.h>
     #include <errno.h>
+    #include <string.h>
     static inline void set_errno(int number) { errno = number; }
     static inline uint64_t bw_load_u64(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
     static inline void bw_store_u64(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
@@ -320,13 +321,12 @@ cdef extern from *:
     enum { BW_WIPED = 24576 };
     #endif
     __attribute__((noinline)) static void bw_wipe_stack(void) {
-        volatile unsigned char below[BW_WIPED];
-        for (size_t i = 0; i < sizeof below; i ++) below[i] = 0;
+        unsigned char below[BW_WIPED];
+        explicit_bzero(below, sizeof below);
     }
     #ifdef BEARWRAP_TEST_HOOKS
     #include <signal.h>
     #include <stdlib.h>
-    #include <string.h>
     static inline void bw_test_stop(const char *where) {
         const char *want = getenv("BEARWRAP_TEST_STOP");
         if (want != NULL && strcmp(want, where) == 0) raise(SIGSTOP);

@@ -22,6 +22,8 @@ from hypothesis import strategies as st
 from bearwrap import _bear
 from tests.certs import Certs, key_pem
 
+from .dertree import Node, Step, changed, split, steps_of
+
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 CURVES = {"secp256r1": 23, "secp384r1": 24, "secp521r1": 25}
 Anchor = tuple[bytes, int, bool, tuple[bytes, bytes] | tuple[int, bytes]]
@@ -124,45 +126,6 @@ def test_each_byte_changed(made: list[bytes]) -> None:
                 both(der[:at] + bytes([value]) + der[at + 1 :])
 
 
-class Node:
-    """A piece of DER that can be taken apart, changed and put together again with right lengths."""
-
-    def __init__(self, tag: int, content: bytes) -> None:
-        self.tag, self.content = tag, content
-        self.children: list[Node] | None = None
-        if tag & 0x20 and (found := split(content)) is not None:
-            self.children = found
-
-    def all(self) -> list[Node]:
-        return [self, *(node for child in self.children or () for node in child.all())]
-
-    def encode(self, pad: Node | None = None) -> bytes:
-        """pad: the node whose length gets leading zeros, which DER does not have."""
-        content = self.content if self.children is None else b"".join(child.encode(pad) for child in self.children)
-        n = len(content)
-        width = (n.bit_length() + 7) // 8
-        size = bytes([n]) if n < 128 else bytes([0x80 | width]) + n.to_bytes(width, "big")
-        if self is pad:
-            size = bytes([0x80 | width + 2]) + n.to_bytes(width + 2, "big")
-        return bytes([self.tag]) + size + content
-
-
-def split(data: bytes) -> list[Node] | None:
-    found = []
-    while data:
-        if len(data) < 2:
-            return None
-        n, at = data[1], 2
-        if n & 0x80:
-            at += n & 0x7F
-            n = int.from_bytes(data[2:at], "big")
-        if len(data) < at + n:
-            return None
-        found.append(Node(data[0], data[at : at + n]))
-        data = data[at + n :]
-    return found
-
-
 REAL = bundle()[::12]
 DATES = [b"000101000000Z", b"20000229000000Z", b"19000229000000Z", b"991231235960Z", b"21000229000000Z",
          b"240230000000Z", b"20240101000000.123Z", b"20240101000000.Z", b"240101000000+0000", b"2401010000Z",
@@ -173,39 +136,14 @@ WORDS = [b"", b"\0", b"\0\0\0", b"\x80", b"\0\2", b"\3", b"\0\0\1", b"\1\1", b"\
          b"\x30\2\1\0", b"x" * 300, *DATES]  # fmt: skip
 TAGS = [1, 2, 3, 4, 5, 6, 0x10, 0x17, 0x18, 0x1F, 0x21, 0x30, 0x31, 0x41, 0x80, 0x81, 0x82, 0x83, 0xA0, 0xA1, 0xA2,
         0xA3]  # fmt: skip
-changes = st.lists(
-    st.tuples(st.sampled_from(["tag", "content", "drop", "double", "insert", "swap", "pad"]), st.integers(0, 10**6),
-              st.sampled_from(TAGS), st.sampled_from(WORDS)), min_size=1, max_size=3)  # fmt: skip
 
 
 @settings(max_examples=1500, deadline=None)
-@given(st.integers(0, 10**6), changes)
-def test_structure_changed(made: list[bytes], which: int, steps: list[tuple[str, int, int, bytes]]) -> None:
+@given(st.integers(0, 10**6), steps_of(TAGS, WORDS))
+def test_structure_changed(made: list[bytes], which: int, steps: list[Step]) -> None:
     """Elements of other kinds, contents and places with right lengths, where byte changes seldom come."""
     seeds = [*made, *REAL]
-    roots = split(seeds[which % len(seeds)])
-    assert roots
-    root, pad = roots[0], None
-    for what, at, tag, word in steps:
-        nodes = root.all()
-        node = nodes[at % len(nodes)]
-        if what == "tag":
-            node.tag = tag
-        elif what == "content":
-            node.content, node.children = word, None
-        elif what == "pad":
-            pad = node
-        elif node.children:
-            i = at % len(node.children)
-            if what == "drop":
-                del node.children[i]
-            elif what == "double":
-                node.children.insert(i, node.children[i])
-            elif what == "insert":
-                node.children.insert(i, Node(tag, word))
-            else:
-                node.children.reverse()
-    both(root.encode(pad))
+    both(changed(seeds[which % len(seeds)], steps))
 
 
 @pytest.mark.parametrize("date", DATES)
