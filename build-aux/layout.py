@@ -26,6 +26,8 @@ WINDOW = 65536  # bytes: what the kernel maps around a page fault, and where it 
 BEARSSL = "libbearssl.a"  # has a section for each function, as our own objects do
 # Constants are of few pages there; the digits are printf's, whose code the list has.
 CONSTANTS = ("_bear.o", "hs_server.o", "curves.o", "rsa.o", "chapol.o", f"{BEARSSL}:*", "libc.a:itoa-digits.o")
+# Left where it is: most of it is a table of 148 KB, which would part the rest.
+APART = ("libcrypto.a:libcrypto-lib-ecp_nistz256-x86_64",)
 INSTRUCTION_SETS = ("evex", "avx2", "avx", "avx512", "sse2")  # in names of the C library's members
 
 

@@ -81,6 +81,8 @@ def cflags(variant: Variant) -> list[str]:
             flags.append("-DBEARWRAP_X25519BASE=1")
     if use_nettle(variant):
         flags.append("-DBEARWRAP_NETTLE=1")
+    if use_p256(variant):
+        flags.append("-DBEARWRAP_P256=1")
     return flags
 
 
@@ -91,6 +93,13 @@ def libcrypto_archive() -> str:
     found = cbuild.file_name("libcrypto.a")
     ours = [str(SRC / name) for name in LIBCRYPTO]
     return found if found and cbuild.succeeds("-O2", "-DBEARWRAP_PROBE", *ours, found) else ""
+
+
+@functools.cache
+def libcrypto_p256() -> bool:
+    """True if P-256's arithmetic in the static libcrypto is there and does what it must."""
+    ours = [str(SRC / name) for name in [*LIBCRYPTO, "p256.c"]]
+    return cbuild.succeeds("-O2", "-DBEARWRAP_PROBE", "-DBEARWRAP_P256", *ours, libcrypto_archive())
 
 
 def use_libcrypto(variant: Variant) -> bool:
@@ -129,6 +138,11 @@ def use_nettle(variant: Variant) -> bool:
     return variant.nettle and bool(nettle_archives())
 
 
+def use_p256(variant: Variant) -> bool:
+    """True if this variant takes P-256's base point from libcrypto; the rest of the curve is nettle's."""
+    return use_libcrypto(variant) and use_nettle(variant) and libcrypto_p256()
+
+
 def sources(variant: Variant) -> list[Path]:
     """Our own hand-written C. The handshake shim needs BearSSL's inner.h, so not with the system library."""
     names = [] if variant.system else ["hs_server.c"]
@@ -137,6 +151,8 @@ def sources(variant: Variant) -> list[Path]:
         names += [name for name in LIBCRYPTO if not (variant.system and name == "sha256.c")]
     if use_nettle(variant):
         names += ["curves.c", "rsa.c"]
+    if use_p256(variant):
+        names.append("p256.c")
     return [SRC / name for name in names]
 
 
@@ -173,7 +189,8 @@ def cythonize(program: bool) -> Path:
 
 def listener_name(variant: Variant) -> str:
     """File name of the listener's executable, another one for each build, so that a program runs that of its own."""
-    built = f"{variant} {use_libcrypto(variant)} {use_sodium(variant)} {use_nettle(variant)} {bearssl.version()}"
+    used = [use(variant) for use in (use_libcrypto, use_sodium, use_nettle, use_p256)]
+    built = f"{variant} {used} {bearssl.version()}"
     state = hashlib.sha256(built.encode())
     for path in sorted(path for path in SRC.iterdir() if path.suffix in (".c", ".h", ".pxd", ".pxi", ".pyx")):
         state.update(path.read_bytes())

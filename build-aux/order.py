@@ -279,7 +279,8 @@ def main() -> int:
             for process in trace(listener, certs.server(kind), ciphers):
                 for address in process.hits:
                     users.setdefault(linked.at(address), set()).add(process.role)
-    users.pop("", None)
+    for one in ("", *layout.APART):
+        users.pop(one, None)
     if check:
         listed = {one for names in layout.read().values() for one in names}
         print("\n".join(sorted(set(users) - listed)))

@@ -1,5 +1,6 @@
 /*
- * curves.c - P-256, P-384 and P-521 by nettle: multiplication, ECDSA.
+ * curves.c - P-256, P-384 and P-521 by nettle: multiplication, ECDSA. Of P-256 the base point's multiples and signatures
+ * are by libcrypto's assembly where that is linked (p256.c).
  *
  * Secrets live in arrays of this file's functions and are wiped there; what nettle and GMP put on the heap is wiped as it
  * is freed, and what they leave on the stack is for the caller to wipe (bw_wipe_stack). Scalars and points are checked as
@@ -10,6 +11,9 @@
 
 #include "bignum.h"
 #include "nettle.h"
+#ifdef BEARWRAP_P256
+#include "libcrypto.h"
+#endif
 
 enum {
 	BYTES = 66,                                 /* bytes of a number, P-521 */
@@ -156,6 +160,17 @@ leftmost_bits(const Curve *c, mp_limb_t *out, const unsigned char *p, size_t n)
 	}
 }
 
+/* A number less than twice the order, modulo it. */
+static void
+reduce(const Curve *c, mp_limb_t *n)
+{
+	mp_limb_t scratch[LIMBS], below;
+
+	below = mpn_sub_n(scratch, n, c->order, (mp_size_t)c->limbs);
+	mpn_cnd_sub_n(1 - below, n, n, c->order, (mp_size_t)c->limbs);
+	explicit_bzero(scratch, sizeof scratch);
+}
+
 /* An uncompressed point that is on the curve; it is public. */
 static int
 point(const Curve *c, struct ecc_point *out, mp_limb_t *at, const unsigned char *p, size_t n)
@@ -207,24 +222,34 @@ bw_curve_mul(unsigned char *G, size_t Glen, const unsigned char *x, size_t xlen,
 	return good;
 }
 
+static void
+base_multiple(const Curve *c, mp_limb_t *to, mp_limb_t *k)
+{
+	struct ecc_scalar n = {c->ecc, k};
+	struct ecc_point product = {c->ecc, to};
+
+#ifdef BEARWRAP_P256
+	if (c->id == BR_EC_secp256r1) {
+		bw_p256_base(to, to + c->limbs, k);
+		return;
+	}
+#endif
+	bw_gmp_wipes();
+	ecc_point_mul_g(&product, &n);
+}
+
 size_t
 bw_curve_mulgen(unsigned char *R, const unsigned char *x, size_t xlen, int curve)
 {
 	Curve c;
 	mp_limb_t k[LIMBS], to[2 * LIMBS];
-	struct ecc_scalar n;
-	struct ecc_point product;
 	size_t len = 0;
 
 	if (!curve_of(&c, curve)) {
 		return 0;
 	}
 	if (scalar(&c, k, x, xlen)) {
-		bw_gmp_wipes();
-		n.ecc = product.ecc = c.ecc;
-		n.p = k;
-		product.p = to;
-		ecc_point_mul_g(&product, &n);
+		base_multiple(&c, to, k);
 		point_encode(&c, R, to);
 		len = 1 + 2 * c.size;
 	}
@@ -237,17 +262,12 @@ bw_curve_mulgen(unsigned char *R, const unsigned char *x, size_t xlen, int curve
  * differs from RFC 6979's generator in nothing: its update after each output is the step behind a refused candidate.
  */
 static void
-nonce(const Curve *c, mp_limb_t *k, const mp_limb_t *x, const br_hash_class *hf, const void *hash, size_t hash_len)
+nonce(const Curve *c, mp_limb_t *k, const mp_limb_t *x, const br_hash_class *hf, const mp_limb_t *m)
 {
 	unsigned char seed[2 * BYTES];
-	mp_limb_t m[LIMBS];
-	mp_limb_t below;
 	br_hmac_drbg_context drbg;
 	int good;
 
-	leftmost_bits(c, m, hash, hash_len);
-	below = mpn_sub_n(k, m, c->order, (mp_size_t)c->limbs);
-	mpn_cnd_sub_n(1 - below, m, m, c->order, (mp_size_t)c->limbs);
 	encode(seed, c->size, x);
 	encode(seed + c->size, c->size, m);
 	br_hmac_drbg_init(&drbg, hf, seed, 2 * c->size);
@@ -266,7 +286,7 @@ bw_curve_sign_asn1(const br_ec_impl *impl, const br_hash_class *hf, const void *
 	const br_ec_private_key *sk, void *sig)
 {
 	Curve c;
-	mp_limb_t x[LIMBS], k[LIMBS], r[LIMBS], s[LIMBS], scratch[SIGN_LIMBS];
+	mp_limb_t x[LIMBS], k[LIMBS], m[LIMBS], r[LIMBS], s[LIMBS], scratch[SIGN_LIMBS];
 	unsigned char raw[2 * BYTES + 12];
 	size_t hash_len = (hf->desc >> BR_HASHDESC_OUT_OFF) & BR_HASHDESC_OUT_MASK, len = 0;
 
@@ -274,7 +294,16 @@ bw_curve_sign_asn1(const br_ec_impl *impl, const br_hash_class *hf, const void *
 		return br_ecdsa_sign_asn1_get_default()(impl, hf, hash_value, sk, sig);
 	}
 	if (scalar(&c, x, sk->x, sk->xlen)) {
-		nonce(&c, k, x, hf, hash_value, hash_len);
+		leftmost_bits(&c, m, hash_value, hash_len);
+		reduce(&c, m);
+		nonce(&c, k, x, hf, m);
+#ifdef BEARWRAP_P256
+		if (c.id == BR_EC_secp256r1) {
+			bw_p256_base(r, s, k);
+			reduce(&c, r);
+			bw_p256_divide(s, m, r, x, k);
+		} else
+#endif
 		ecc_ecdsa_sign(c.ecc, x, k, hash_len, hash_value, r, s, scratch);
 		BW_KNOWN(r);
 		BW_KNOWN(s);

@@ -1,6 +1,6 @@
 /*
  * libcrypto.c - what the objects of OpenSSL's static libcrypto share that are linked: its assembly for x86-64 of
- * ChaCha20-Poly1305 (chapol.c) and SHA-256 (sha256.c).
+ * ChaCha20-Poly1305 (chapol.c), SHA-256 (sha256.c) and P-256 (p256.c).
  *
  * They are the library's innermost functions, not its interface: EVP would bring its start, its locks and its memory
  * into a process that is jailed before it seals a record. Their arguments are the same from 1.1.0 to 3.5. The build
@@ -42,6 +42,10 @@ void bw_libcrypto_init(void)
 int main(void)
 {
 	bw_libcrypto_init();
+#ifdef BEARWRAP_P256
+	return bw_p256_probe();
+#else
 	return bw_chapol_probe() || bw_sha256_probe();
+#endif
 }
 #endif

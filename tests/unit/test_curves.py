@@ -56,6 +56,19 @@ def test_base_point(given_: tuple[str, bytes]) -> None:
     assert public(curve, scalar) == theirs == BEAR.public(curve, scalar)
 
 
+def test_each_digit() -> None:
+    """Of P-256, what a table of the base point's multiples has for seven bits, with and without others around them."""
+    order = ORDERS["secp256r1"]
+    for place in range(0, 256, 7):
+        for digit in range(1, 128):
+            for number in (digit << place, (digit << place) + order // 3, (digit << place) - 1):
+                scalar = number % order
+                if scalar:
+                    key = ec.derive_private_key(scalar, CURVES["secp256r1"]).public_key().public_numbers()
+                    awaited = b"\4" + key.x.to_bytes(32, "big") + key.y.to_bytes(32, "big")
+                    assert public("secp256r1", scalar.to_bytes(32, "big")) == awaited
+
+
 @given(with_two)
 def test_a_point(given_: tuple[str, bytes, bytes]) -> None:
     """ECDH; a scalar that is longer by zeros or shorter by its zeros is the same."""
