@@ -35,6 +35,11 @@ cdef void affinity_leave() noexcept nogil:
         affinity_staying = False
         sched_setaffinity(0, sizeof(cpu_set_t), &affinity_before)
 
+cdef void affinity_moved(uint64_t n) noexcept nogil:
+    """A connection has moved so many bytes so far: with many, two processors are a gain."""
+    if n > STAY_BYTES:
+        affinity_leave()
+
 cdef int affinity_incoming(int sock) noexcept nogil:
     """The processor that took a socket's last packet (SO_INCOMING_CPU, socket(7)), -1 when the kernel does not say."""
     cdef int cpu = -1

@@ -188,8 +188,7 @@ cdef void key_run(Key *k) noexcept nogil:
         if moved:
             continue
         wants = SLOT if r.control_len else (RING_SIZE // 2 if r.want_room else 0)
-        if k.ring.head + k.ring.tail > STAY_BYTES:
-            affinity_leave()
+        affinity_moved(k.ring.head + k.ring.tail)
         ring_sleeping(&k.ring, wants)
         if (not r.paused and not r.pending_num and ring_available(&k.ring)) or (wants and ring_room(&k.ring) >= wants):
             ring_awake(&k.ring)

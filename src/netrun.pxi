@@ -147,8 +147,7 @@ cdef void net_run(Net *net) noexcept nogil:
             net.end = END_IDLE
             break
         until = net_rest_until(net, now, until)
-        if r.head + r.tail > STAY_BYTES:
-            affinity_leave()
+        affinity_moved(r.head + r.tail)
         ring_sleeping(r, net_wants(net))
         if not net_may_move(net) and not net_finished(net):
             net_sleep(net, until)

@@ -8,6 +8,7 @@ cdef enum:
     GO_VARIABLES = 10
     GO_ADDRESSES = 4        # of which the first
     GO_MAX = 2048
+    GO_FIELD_MAX = 1024     # with its end
 
 cdef const char *go_variable(int i) noexcept nogil:
     if i == 0: return "TCPREMOTEIP"
@@ -88,7 +89,7 @@ cdef void prog_environment(Config *config, Cursor *c, char **list, char *text) n
         old += 1
     for i in range(GO_VARIABLES):
         field = take_vector(c, 2)
-        if c.bad:
+        if c.bad or field.left >= GO_FIELD_MAX:
             _exit(111)
         if field.left and go_given(config, i):
             list[0] = text

@@ -2,8 +2,8 @@
 #
 # Layout: [net's cursors][inbound data][key's cursors][outbound data]; the first half is written by net alone and the
 # second by key alone, each maps the other's read-only. Data begin in the page of the cursors: a short connection needs
-# no other. A cursor counts bytes for ever and has one writer. A reader
-# takes the other side's cursor once a pass, with acquire order, and a difference above the size is fatal.
+# no other. A cursor counts bytes for ever and has one writer. A reader takes the other side's cursor once a pass, with
+# acquire order, and a difference above the size is fatal.
 #
 # Waking: a side that is about to sleep says in `wants` how much free room it waits for and makes its `sleeps` odd, and
 # even when it runs again. The other side writes to its eventfd only when it reads an odd value it has not yet answered
@@ -89,8 +89,8 @@ cdef void ring_sleeping(Ring *r, size_t wants) noexcept nogil:
     bw_fence()
 
 cdef void ring_rest(Ring *r, uint64_t filled) noexcept nogil:
-    """Give the pages of our half but the first back, for both sides, unless something of what was `filled` into it is still to be
-    read. Only this frees shared memory (madvise(2)): MADV_DONTNEED would merely forget where it is."""
+    """Give the pages of our half but the first back, for both sides, unless something of what was `filled` into it is
+    still to be read. Only this frees shared memory (madvise(2)): MADV_DONTNEED would merely forget where it is."""
     if bw_load_u64(&r.theirs.tail) == filled:
         madvise(<uint8_t *>r.mine + PAGE, RING_SIZE, MADV_REMOVE)
 

@@ -46,10 +46,10 @@ def waits(server: Serving, count: int) -> dict[int, set[int]]:
     return {pid: os.sched_getaffinity(pid) for pid in idle}
 
 
-def free(pid: int, least: set[int]) -> None:
+def wait_free(pid: int) -> None:
     """Wait until net and key may run anywhere: as with any process's state there is no event."""
     deadline = Deadline()
-    while allowed(pid) != [least] * 3:
+    while allowed(pid) != [ALL] * 3:
         assert not deadline.over(), allowed(pid)
 
 
@@ -68,7 +68,7 @@ def test_one_until_many_bytes_have_moved(wrapper: list[str]) -> None:
             assert allowed(worker) == [place, place, ALL]
             echo(tls, 60000)
             echo(tls, 60000)
-            free(worker, ALL)
+            wait_free(worker)
 
 
 def test_until_it_rests(wrapper: list[str]) -> None:
@@ -76,7 +76,7 @@ def test_until_it_rests(wrapper: list[str]) -> None:
         (worker,) = waits(server, 1)
         with server.tls() as tls:
             echo(tls, 1)
-            free(worker, ALL)
+            wait_free(worker)
             echo(tls, 1)
 
 
